@@ -1,0 +1,134 @@
+"""Regions in, measured and classified defects and a verdict out. The parts are in ``grading``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from grading.classification import Appearance, classify
+from grading.measurement import Shape, measure_shape
+from image_processing import Detection
+from records import CLASS_LETTERS, Defect, Fiber, Scale, ZoneExtent
+from settings import Classification
+from vision.fusion import Region
+
+
+def characterise(
+    detection: Detection,
+    fiber: Fiber,
+    zones: tuple[ZoneExtent, ...],
+    zone_map: np.ndarray,
+    scale: Scale,
+    limits: Classification,
+    total_weight: float,
+) -> tuple[Defect, ...]:
+    """Measure, classify and number the regions of a detection; only those that touch an inspected zone.
+
+    ``total_weight`` is the largest value that the confidence map can have: confidences are shares of it, 0..1.
+    """
+    names = {z.label: z.name for z in zones}
+    inspected = {z.label for z in zones if z.inspected}
+    order = np.argsort(detection.labels, axis=None, kind="stable")
+    counts = np.bincount(detection.labels.ravel(), minlength=len(detection.regions) + 1)
+    ends = np.cumsum(counts)
+    defects = []
+    for k, region in enumerate(detection.regions, start=1):
+        rows, cols = np.unravel_index(order[ends[k - 1] : ends[k]], detection.labels.shape)
+        touched = Counter(int(label) for label in zone_map[rows, cols])
+        touched.pop(0, None)
+        if not any(label in inspected for label in touched):
+            continue
+        shape = measure_shape(rows, cols, fiber.cladding)
+        look = appearance(region, detection)
+        kind = classify(shape, look, fiber.cladding.mean_radius_px, limits)
+        zone = _zone_of_centroid(shape, zones) or names[max(touched, key=lambda label: touched[label])]
+        draft = _defect(k, region, shape, look, kind, zone, total_weight)
+        draft = replace(draft, zones_touched=tuple(names[label] for label in sorted(touched)))
+        defects.append(in_micrometres(draft, shape, scale))
+    return numbered(defects)
+
+
+def _zone_of_centroid(shape: Shape, zones: tuple[ZoneExtent, ...]) -> str | None:
+    radius = math.hypot(*shape.centroid_frame_px)
+    return next((z.name for z in zones if z.inner_radius_px <= radius < z.outer_radius_px), None)
+
+
+def appearance(region: Region, detection: Detection) -> Appearance:
+    """Contrast and edge sharpness of a region, from the residual at working scale."""
+    values = detection.residual_grey[region.rows, region.cols]
+    signed = values * region.polarity
+    contrast = float(np.mean(values[signed >= np.median(signed)]))
+    top, left = max(0, region.rows.min() - 3), max(0, region.cols.min() - 3)
+    patch = detection.residual_grey[top : region.rows.max() + 4, left : region.cols.max() + 4]
+    mask = np.zeros(patch.shape, np.uint8)
+    mask[region.rows - top, region.cols - left] = 1
+    smooth = cv2.GaussianBlur(patch, (0, 0), 0.7)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8))
+    outline = cv2.dilate(mask, np.ones((3, 3), np.uint8)) - cv2.erode(mask, np.ones((3, 3), np.uint8))
+    radius = math.sqrt(len(region.rows) / math.pi)
+    edge = float(np.median(slope[outline > 0])) if outline.any() else 0.0
+    return Appearance(contrast, edge * radius / max(abs(contrast), 1e-6))
+
+
+def _defect(
+    label: int, region: Region, shape: Shape, look: Appearance, kind: str, zone: str, total_weight: float
+) -> Defect:
+    line = kind in ("Scratch", "Crack")
+    length = shape.path_px if line else shape.length_px
+    width = min(shape.line_width_px, shape.width_px) if line else shape.width_px
+    u, v = shape.centroid_frame_px
+    return Defect(
+        defect_id="",
+        label=label,
+        zone=zone,
+        kind=kind,
+        confidence=min(1.0, region.confidence / total_weight),
+        centroid_x_px=shape.centroid_px[0],
+        centroid_y_px=shape.centroid_px[1],
+        length_px=length,
+        width_px=width,
+        diameter_px=shape.diameter_px,
+        area_px=shape.area_px,
+        perimeter_px=shape.perimeter_px,
+        circularity=shape.circularity,
+        aspect_ratio=length / max(width, 1e-6),
+        orientation_deg=shape.orientation_deg,
+        contrast=look.contrast_grey,
+        polarity="dark" if region.polarity < 0 else "bright",
+        radius_px=math.hypot(u, v),
+        angle_deg=math.degrees(math.atan2(-v, u)) % 360.0,
+        detected_by=region.detected_by,
+        box_px=shape.box_px,
+    )
+
+
+def in_micrometres(defect: Defect, shape: Shape, scale: Scale) -> Defect:
+    """Fill the micrometre fields; they stay NaN without a scale."""
+    s = scale.um_per_px
+    u, v = shape.centroid_frame_px
+    return replace(
+        defect,
+        centroid_x_um=u * s,
+        centroid_y_um=-v * s,
+        length_um=defect.length_px * s,
+        width_um=defect.width_px * s,
+        diameter_um=defect.diameter_px * s,
+        area_um2=defect.area_px * s * s,
+        radius_um=defect.radius_px * s,
+    )
+
+
+def numbered(defects: list[Defect]) -> tuple[Defect, ...]:
+    """Largest first within each class, with IDs S1, S2, P1 ...; classes in their usual order."""
+    ranked = sorted(defects, key=lambda d: (list(CLASS_LETTERS).index(d.kind), -d.diameter_px, d.label))
+    counter: Counter[str] = Counter()
+    result = []
+    for defect in ranked:
+        letter = CLASS_LETTERS[defect.kind]
+        counter[letter] += 1
+        result.append(replace(defect, defect_id=f"{letter}{counter[letter]}"))
+    return tuple(result)

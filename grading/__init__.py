@@ -1,0 +1,1 @@
+"""From defect regions to a verdict: measuring, classifying and judging."""

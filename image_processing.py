@@ -1,0 +1,135 @@
+"""Pixels in, confirmed defect regions out: preprocess, locate, zone, detect, fuse. The parts are in ``vision``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from records import NAN, Ellipse, Fiber, ZoneExtent
+from vision.core import measure_core_px
+from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance
+from vision.fusion import Region, confirmed_regions
+from vision.geometry import scaled
+from vision.localization import locate_cladding
+from vision.preprocess import Preprocessed
+from vision.residual import radial_residual
+from vision.settings import DetectionSettings, LocalizationSettings
+
+
+@dataclass(frozen=True)
+class Located:
+    """A located fibre, or why there is none; ``score`` is the best share of rays seen."""
+
+    fiber: Fiber | None
+    score: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Defect regions of one image.
+
+    ``labels`` (H, W) int32 at full resolution: k = region k - 1 of ``regions``; ``residual_grey`` and ``noise_grey``
+    (float32) cover the working crop, whose pixel (row, col) lies at image pixel ((row, col) + offset + 0.5) / factor - 0.5.
+    """
+
+    labels: np.ndarray
+    regions: tuple[Region, ...]
+    residual_grey: np.ndarray
+    noise_grey: np.ndarray
+    factor: float
+    offset_px: tuple[int, int]  # (x, y) in the working image
+
+
+def locate(
+    image: Preprocessed, settings: LocalizationSettings, *, core_um: float | None, cladding_um: float | None
+) -> Located:
+    """Find the cladding and the core. The core is measured, else nominal (known diameters), else unknown."""
+    found = locate_cladding(image.grey, image.enhanced, settings)
+    if found.ring is None:
+        return Located(None, found.score, found.reason)
+    cladding = found.ring.ellipse
+    nominal_px = NAN
+    if core_um and cladding_um:
+        nominal_px = 2 * cladding.mean_radius_px * core_um / cladding_um
+    core_px = measure_core_px(image.grey, cladding, nominal_px, settings.core)
+    source = "measured" if math.isfinite(core_px) else "nominal" if math.isfinite(nominal_px) else "unknown"
+    core_px = nominal_px if source == "nominal" else core_px
+    fiber = Fiber(cladding, core_px, source, found.method, found.score)
+    return Located(fiber, found.score)
+
+
+def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settings: DetectionSettings) -> Detection:
+    """Detect marks in the inspected zones of a grey image (H, W) uint8 that was not contrast-enhanced."""
+    reach_px = max((z.outer_radius_px for z in zones if z.inspected), default=0.0)
+    labels = np.zeros(grey.shape, np.int32)
+    nothing = np.zeros((0, 0), np.float32)
+    if reach_px <= 0:
+        return Detection(labels, (), nothing, nothing, 1.0, (0, 0))
+    reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
+    work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
+    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual)
+    found = significance(residual, settings)
+    radius = ellipse.mean_radius_px
+    use = settings.algorithms
+    evidence = []
+    if use.do2mr.enabled:
+        evidence.append(do2mr(found, residual.parts, settings))
+    if use.blackhat.enabled:
+        evidence.append(black_hat(found, residual.parts, radius, settings))
+    if use.lei.enabled:
+        evidence.append(lei(found, residual, radius, settings))
+    skeleton = edge_skeleton(found, residual.inside, settings) if use.skeleton.enabled else None
+    inspected = residual.inside & np.logical_or.reduce(
+        [
+            (residual.radius_px >= z.inner_radius_px * factor) & (residual.radius_px < z.outer_radius_px * factor)
+            for z in zones
+            if z.inspected
+        ]
+    )
+    regions = confirmed_regions(found, evidence, skeleton, inspected, radius, settings)
+    labels = full_resolution_labels(regions, residual.grey.shape, grey.shape, factor, offset)
+    return Detection(labels, tuple(regions), residual.grey, residual.noise, factor, offset)
+
+
+def working_crop(
+    grey: np.ndarray, cladding: Ellipse, reach_px: float, working_radius_px: float
+) -> tuple[np.ndarray, Ellipse, float, tuple[int, int]]:
+    """The inspected box at working scale: image, ellipse in it, reduction factor, offset (x, y) in the reduced image."""
+    factor = min(1.0, working_radius_px / cladding.mean_radius_px)
+    work = grey.astype(np.float32)
+    if factor < 1:
+        work = cv2.resize(work, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    factor = work.shape[1] / grey.shape[1]
+    ellipse = scaled(cladding, factor)
+    half = reach_px * factor * math.sqrt(cladding.major_px / cladding.minor_px) + 6
+    x0, y0 = max(0, int(ellipse.x_px - half)), max(0, int(ellipse.y_px - half))
+    x1, y1 = int(ellipse.x_px + half) + 1, int(ellipse.y_px + half) + 1
+    moved = Ellipse(ellipse.x_px - x0, ellipse.y_px - y0, ellipse.major_px, ellipse.minor_px, ellipse.angle_deg)
+    return work[y0:y1, x0:x1], moved, factor, (x0, y0)
+
+
+def full_resolution_labels(
+    regions: list[Region], crop: tuple[int, int], shape: tuple[int, int], factor: float, offset: tuple[int, int]
+) -> np.ndarray:
+    """Label image (H, W) int32 of the original image from regions at working scale; outlines interpolated."""
+    labels = np.zeros(shape, np.int32)
+    for k, region in enumerate(regions, start=1):
+        if factor == 1.0:
+            labels[region.rows + offset[1], region.cols + offset[0]] = k
+            continue
+        top, left = max(0, region.rows.min() - 2), max(0, region.cols.min() - 2)
+        patch = np.zeros((region.rows.max() - top + 3, region.cols.max() - left + 3), np.float32)
+        patch[region.rows - top, region.cols - left] = 1
+        rows = np.arange(int((top + offset[1]) / factor), int((top + offset[1] + patch.shape[0]) / factor) + 1)
+        cols = np.arange(int((left + offset[0]) / factor), int((left + offset[0] + patch.shape[1]) / factor) + 1)
+        rows, cols = rows[rows < shape[0]], cols[cols < shape[1]]
+        y = ((rows + 0.5) * factor - 0.5 - offset[1] - top).astype(np.float32)
+        x = ((cols + 0.5) * factor - 0.5 - offset[0] - left).astype(np.float32)
+        fine = cv2.remap(patch, *np.meshgrid(x, y), cv2.INTER_LINEAR)
+        window = labels[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        window[(fine > 0.5) & (window == 0)] = k
+    return labels

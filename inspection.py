@@ -1,0 +1,227 @@
+"""The inspection of one image: image and settings in, record and arrays out. Nothing is written, nothing is printed.
+
+Data flow: preprocess -> locate -> scale -> zones -> detect -> characterise -> judge -> record.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import image_io
+from analysis import characterise
+from calibration import Calibration
+from errors import UnreadableImage
+from grading.acceptance import judge
+from image_processing import Located, detect, locate
+from records import (
+    LOCALIZATION_FAILED,
+    UNREADABLE,
+    Defect,
+    Fiber,
+    Inspection,
+    InspectionRecord,
+    Scale,
+)
+from settings import Config, FiberType, RuleSet, enabled_algorithms
+from vision.preprocess import focus_score, preprocess
+from vision.zoning import Zoning, place_zones, zone_radii_px
+
+logger = logging.getLogger("dscope.inspection")
+
+
+@dataclass(frozen=True)
+class InspectionSettings:
+    """Everything that the inspection of an image depends on besides the image."""
+
+    config: Config
+    rule_set: RuleSet
+    fiber_type: FiberType | None = None
+    core_um: float | None = None
+    cladding_um: float | None = None
+    dimensions_source: str = ""  # "given dimensions" | "fiber type NAME", where the cladding diameter is known
+    calibration: Calibration | None = None
+    zones: tuple[str, ...] | None = None  # restricts what is inspected and judged; None = as the rule set says
+
+
+@dataclass
+class _Clock:
+    """Durations of the steps, logged as they end."""
+
+    steps_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        logger.info("Starting %s...", title)
+        started = time.perf_counter()
+        yield
+        duration = time.perf_counter() - started
+        self.steps_s[title] = duration
+        logger.info("%s Complete. Duration: %.2fs", title, duration)
+
+
+def inspect_file(path: Path | str, settings: InspectionSettings, *, name: str | None = None) -> Inspection:
+    """Read and inspect one image file; an unreadable one becomes a record that says why."""
+    path = Path(path)
+    name = name or path.name
+    started = time.perf_counter()
+    try:
+        image = image_io.read_image(path, max_pixels=settings.config.preprocessing.max_image_pixels)
+    except UnreadableImage as error:
+        record = _blank_record(name, settings, UNREADABLE, str(error))
+        return Inspection(replace(record, image_path=str(path), processing_time_s=time.perf_counter() - started))
+    flat_field = _flat_field(settings.config.preprocessing.flat_field_image)
+    result = inspect_image(replace(image, name=name), settings, flat_field=flat_field)
+    record = replace(result.record, image_path=str(path), processing_time_s=time.perf_counter() - started)
+    return replace(result, record=record)
+
+
+@lru_cache(maxsize=1)
+def _flat_field(path: str | None) -> np.ndarray | None:
+    return None if path is None else image_io.read_image(path).grey
+
+
+def inspect_image(
+    image: image_io.DecodedImage, settings: InspectionSettings, *, flat_field: np.ndarray | None = None
+) -> Inspection:
+    """Inspect one decoded image (8-bit grey, (H, W)); the same input always gives the same record, times aside."""
+    config, clock = settings.config, _Clock()
+    started = time.perf_counter()
+    with clock.step("Preprocessing"):
+        prepared = preprocess(image.grey, flat_field, config.preprocessing)
+    warnings = [*image.warnings, *prepared.warnings]
+    with clock.step("Fiber Localization"):
+        located = locate(prepared, config.localization, core_um=settings.core_um, cladding_um=settings.cladding_um)
+    height, width = image.grey.shape
+    record = replace(
+        _blank_record(image.name, settings, LOCALIZATION_FAILED, _why_lost(located)),
+        image_width_px=width,
+        image_height_px=height,
+        warnings=tuple(warnings),
+        timings_s=clock.steps_s,
+        processing_time_s=time.perf_counter() - started,
+    )
+    if located.fiber is None:
+        return Inspection(record, grey=prepared.grey)
+    fiber = located.fiber
+    focus = focus_score(prepared.grey, fiber.cladding)
+    if math.isfinite(focus) and focus < config.preprocessing.min_focus_score:
+        warnings.append(f"Out of focus: score {focus:.2f}, limit {config.preprocessing.min_focus_score:.2f}.")
+    scale, scale_warnings = choose_scale(fiber, settings)
+    with clock.step("Zone Detection"):
+        zoning, unplaceable, zone_warnings = _zones(fiber, scale, image.grey.shape, settings)
+    warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
+    with clock.step("Defect Detection"):
+        found = detect(prepared.grey, fiber, zoning.zones, config.detection)
+    with clock.step("Defect Analysis"):
+        total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
+        defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
+        uncertainty = config.measurement.size_uncertainty_px * scale.um_per_px
+        judgement = judge(
+            defects,
+            rule_set=settings.rule_set,
+            scale_known=scale.known,
+            judged_zones=[z.name for z in zoning.zones if z.inspected],
+            size_uncertainty_um=uncertainty if scale.known else 0.0,
+            unplaceable=unplaceable,
+        )
+    record = replace(
+        record,
+        status=judgement.status,
+        reasons=judgement.reasons,
+        fiber=fiber,
+        scale=scale,
+        zones=zoning.zones,
+        defects=tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1)),
+        warnings=tuple(warnings),
+        focus_score=focus,
+        processing_time_s=time.perf_counter() - started,
+    )
+    return Inspection(record, prepared.grey, zoning.zone_map, _relabelled(found.labels, judgement.defects))
+
+
+def _blank_record(name: str, settings: InspectionSettings, status: str, reason: str) -> InspectionRecord:
+    return InspectionRecord(
+        image_filename=name,
+        status=status,
+        reasons=(reason,) if reason else (),
+        rule_set=settings.rule_set.name,
+        rule_set_verified=settings.rule_set.verified,
+        profile=settings.config.profile,
+    )
+
+
+def _why_lost(located: Located) -> str:
+    reason = located.reason or "no fibre found"
+    return f"{reason[0].upper()}{reason[1:]}; best score {located.score:.2f}"
+
+
+def choose_scale(fiber: Fiber, settings: InspectionSettings) -> tuple[Scale, list[str]]:
+    """Known dimensions before calibration.json before pixels; both known: a large difference is a warning."""
+    calibration = settings.calibration
+    if settings.cladding_um is None:
+        if calibration is None:
+            return Scale(), []
+        return Scale(calibration.um_per_px, "calibration.json"), []
+    um_per_px = settings.cladding_um / (2 * fiber.cladding.mean_radius_px)
+    scale = Scale(um_per_px, settings.dimensions_source)
+    if calibration is None:
+        return scale, []
+    difference = um_per_px / calibration.um_per_px - 1
+    limit = settings.config.calibration.max_scale_difference_share
+    if abs(difference) <= limit:
+        return scale, []
+    return scale, [
+        f"The scale from the {settings.dimensions_source} ({um_per_px:.4f} um/px) differs by {difference:+.0%} from "
+        f"calibration.json ({calibration.um_per_px:.4f} um/px): check the dimensions, or calibrate again."
+    ]
+
+
+def _zones(
+    fiber: Fiber, scale: Scale, shape: tuple[int, int], settings: InspectionSettings
+) -> tuple[Zoning, str | None, list[str]]:
+    """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed."""
+    rule_set, config = settings.rule_set, settings.config
+    radii = zone_radii_px(rule_set.zones, fiber, scale)
+    missing = [name for name, value in radii.items() if not math.isfinite(value)]
+    unplaceable, warnings = None, []
+    definitions = rule_set.zones
+    if not scale.known or missing:
+        definitions = config.zones_without_scale
+        if scale.known:
+            unplaceable = f"The {missing[0]} zone of {rule_set.name} needs a core diameter that is not known"
+    else:
+        warnings = _misfit(radii, fiber, scale, rule_set)
+    cut_off = config.measurement.max_zone_cut_off_share
+    zoning = place_zones(definitions, fiber, scale, shape, only=settings.zones, cut_off_share=cut_off)
+    if zoning.missing:
+        warnings.append(f"The core was not found: there is no {zoning.missing[0]} zone.")
+    return zoning, unplaceable, warnings
+
+
+def _misfit(radii: dict[str, float], fiber: Fiber, scale: Scale, rule_set: RuleSet) -> list[str]:
+    """A warning when the cladding's edge lies far from the adhesive zone: the rule set is for another fibre."""
+    inner, outer = radii.get("Cladding"), radii.get("Adhesive")
+    edge = fiber.cladding.mean_radius_px
+    if inner is None or outer is None or inner * 0.97 <= edge <= outer * 1.03:
+        return []
+    return [
+        f"The cladding measures {2 * edge * scale.um_per_px:.1f} um, but {rule_set.name} expects its edge between "
+        f"{2 * inner * scale.um_per_px:.0f} and {2 * outer * scale.um_per_px:.0f} um: check the fibre type."
+    ]
+
+
+def _relabelled(labels: np.ndarray, defects: tuple[Defect, ...]) -> np.ndarray:
+    """Label image (uint16) in which value k is the k-th defect and regions that are no defects are 0."""
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
+    for k, defect in enumerate(defects, start=1):
+        table[defect.label] = k
+    return table[labels]

@@ -1,0 +1,71 @@
+"""Where log records go: a short form to the screen, everything with times to the log file in OUTPUT."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from errors import OutputError
+
+logger = logging.getLogger("dscope")
+_STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+class _ScreenHandler(logging.Handler):
+    """Prints through rich, so that lines appear above a progress bar; never a traceback."""
+
+    def __init__(self, console: Console, level: int) -> None:
+        super().__init__(level)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = _STYLES.get(record.levelno, "")
+        prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
+        self.console.print(Text(prefix + record.getMessage(), style), soft_wrap=True, highlight=False)
+
+
+class _FileHandler(logging.FileHandler):
+    """A log file that falls silent, instead of printing tracebacks, when its disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
+@contextmanager
+def logging_to_screen(console: Console, level: int) -> Iterator[None]:
+    """Send the program's log records from ``level`` to ``console`` while the block runs."""
+    handler = _ScreenHandler(console, level)
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+@contextmanager
+def logging_to_file(folder: Path) -> Iterator[Path]:
+    """Append all log records to ``inspection_YYYY-MM-DD.log`` in ``folder``; raises :class:`OutputError`."""
+    path = folder / f"inspection_{datetime.now():%Y-%m-%d}.log"
+    try:
+        handler = _FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.", "Choose another -o.") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield path
+    except BaseException:
+        logger.debug("The run was ended by:", exc_info=True)
+        raise
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,195 @@
+"""What an inspection produces: plain frozen data, convertible to and from JSON.
+
+Conventions: points are (x, y) with pixel centres at whole numbers and y down; lengths named ``_px`` are measured in the
+fibre frame (the affine map that turns the cladding ellipse into a circle of the same area), so that
+``length_um == length_px * um_per_px``; an undefined number is NaN in memory and ``null`` in JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+NAN = float("nan")
+
+ZONE_NAMES = ("Core", "Cladding", "Adhesive", "Contact")
+DEFECT_CLASSES = ("Scratch", "Pit/Dig", "Contamination", "Chip", "Crack")
+CLASS_LETTERS = {"Scratch": "S", "Pit/Dig": "P", "Contamination": "C", "Chip": "H", "Crack": "K"}
+
+PASS = "PASS"
+FAIL = "FAIL"
+UNGRADED = "UNGRADED"
+LOCALIZATION_FAILED = "Localization Failed"
+UNREADABLE = "Unreadable"
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Ellipse in image pixels.
+
+    ``major_px`` and ``minor_px`` are full axis lengths; ``angle_deg`` is the direction of the major axis in [0, 180),
+    from +x towards +y (clockwise on the screen).
+    """
+
+    x_px: float
+    y_px: float
+    major_px: float
+    minor_px: float
+    angle_deg: float
+
+    @property
+    def mean_radius_px(self) -> float:
+        """Radius of the circle of equal area."""
+        return 0.5 * math.sqrt(self.major_px * self.minor_px)
+
+
+@dataclass(frozen=True)
+class Fiber:
+    """A located fibre: cladding outline, core and how sure we are."""
+
+    cladding: Ellipse
+    core_diameter_px: float = NAN
+    core_source: str = "unknown"  # measured | nominal | unknown
+    method: str = "rays"  # rays | contour
+    score: float = 0.0  # share of rays that the ellipse explains, 0..1
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Micrometres per pixel of the fibre frame; NaN when unknown."""
+
+    um_per_px: float = NAN
+    source: str = "none"  # "given dimensions" | "fiber type NAME" | "calibration.json" | "none"
+
+    @property
+    def known(self) -> bool:
+        return math.isfinite(self.um_per_px)
+
+
+@dataclass(frozen=True)
+class ZoneExtent:
+    """One placed zone: a ring in the fibre frame. ``label`` is its value in the zone map (1 core .. 4 contact)."""
+
+    name: str
+    label: int
+    inner_radius_px: float
+    outer_radius_px: float
+    inspected: bool = True
+    visible_share: float = 1.0  # part of the ring inside the image, 0..1
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One measured and classified defect. Angles: degrees, counter-clockwise from +x with y up."""
+
+    defect_id: str
+    label: int  # value in the label image, 1..n
+    zone: str
+    kind: str
+    confidence: float
+    centroid_x_px: float
+    centroid_y_px: float
+    length_px: float
+    width_px: float
+    diameter_px: float
+    area_px: float
+    perimeter_px: float
+    circularity: float
+    aspect_ratio: float
+    orientation_deg: float
+    contrast: float  # grey levels against the local background; negative = dark
+    polarity: str  # dark | bright
+    radius_px: float
+    angle_deg: float
+    centroid_x_um: float = NAN
+    centroid_y_um: float = NAN
+    length_um: float = NAN
+    width_um: float = NAN
+    diameter_um: float = NAN
+    area_um2: float = NAN
+    radius_um: float = NAN
+    zones_touched: tuple[str, ...] = ()
+    detected_by: tuple[str, ...] = ()
+    marginal: bool = False
+    violates: tuple[str, ...] = ()
+    box_px: tuple[tuple[float, float], ...] = ()  # 4 corners (x, y) of the rotated rectangle in image pixels
+
+
+@dataclass(frozen=True)
+class InspectionRecord:
+    """Everything known about one inspected image, without its pixels."""
+
+    image_filename: str
+    status: str
+    image_path: str = ""
+    image_width_px: int = 0
+    image_height_px: int = 0
+    processing_time_s: float = 0.0
+    fiber: Fiber | None = None
+    scale: Scale = field(default_factory=Scale)
+    zones: tuple[ZoneExtent, ...] = ()
+    defects: tuple[Defect, ...] = ()
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    focus_score: float = NAN
+    rule_set: str = ""
+    rule_set_verified: bool = True
+    profile: str = ""
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready copy (NaN and infinities become None)."""
+        return _jsonable(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> InspectionRecord:
+        """Inverse of :meth:`to_dict`."""
+        values = dict(data)
+        fiber = values.get("fiber")
+        if fiber is not None:
+            values["fiber"] = _build(Fiber, {**fiber, "cladding": _build(Ellipse, fiber["cladding"])})
+        values["scale"] = _build(Scale, values.get("scale") or {})
+        values["zones"] = tuple(_build(ZoneExtent, z) for z in values.get("zones", ()))
+        values["defects"] = tuple(_build(Defect, d) for d in values.get("defects", ()))
+        return _build(cls, values)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A record with the arrays that the pictures are drawn from; arrays are None when the image was unreadable."""
+
+    record: InspectionRecord
+    grey: np.ndarray | None = None  # (H, W) uint8
+    zone_map: np.ndarray | None = None  # (H, W) uint8, 0 outside, 1 core, 2 cladding, 3 adhesive, 4 contact
+    labels: np.ndarray | None = None  # (H, W) uint16, 0 background, k = defect with label k
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _build(cls: type, values: dict[str, Any]) -> Any:
+    """Make a dataclass from JSON values: lists become tuples, null in a float field becomes NaN."""
+    kwargs = {}
+    for spec in dataclasses.fields(cls):
+        if spec.name not in values:
+            continue
+        value = values[spec.name]
+        if value is None and spec.type == "float":
+            value = NAN
+        kwargs[spec.name] = _tupled(value)
+    return cls(**kwargs)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Rendered end faces with exact ground truth: scenes, surfaces, defects, optics, truth."""

@@ -1,0 +1,1 @@
+"""What an inspection writes: pictures, tables, files. Nothing here measures."""

@@ -1,0 +1,92 @@
+"""What run.json says about a run: how the program was called, with which settings, on what, and how it went."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from inspection import InspectionSettings
+
+VERSION = "0.1.0"
+
+
+def now() -> str:
+    """Local time with its offset from UTC, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def settings_hash(settings: InspectionSettings) -> str:
+    """SHA-256 of everything that decides a verdict; equal when two runs may be mixed in one report."""
+    calibration = settings.calibration
+    content = {
+        "config": settings.config.raw,
+        "rule_set": settings.rule_set.name,
+        "core_um": settings.core_um,
+        "cladding_um": settings.cladding_um,
+        "dimensions_source": settings.dimensions_source,
+        "zones": settings.zones,
+        "um_per_px": [calibration.um_per_px_x, calibration.um_per_px_y] if calibration else None,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def describe_run(
+    settings: InspectionSettings, *, arguments: Sequence[str], config_path: Path, calibration_path: Path
+) -> dict[str, Any]:
+    """The part of run.json that is known before the first image."""
+    return {
+        "program": "D-Scope Blink",
+        "version": VERSION,
+        "versions": {
+            "python": platform.python_version(),
+            "opencv": cv2.__version__,
+            "numpy": np.__version__,
+            "pandas": importlib.metadata.version("pandas"),
+            "platform": platform.platform(),
+        },
+        "arguments": list(arguments),
+        "start": now(),
+        "end": None,
+        "counts": {},
+        "settings_sha256": settings_hash(settings),
+        "profile": settings.config.profile,
+        "rule_set": settings.rule_set.name,
+        "fiber_type": settings.fiber_type.name if settings.fiber_type else None,
+        "core_um": settings.core_um,
+        "cladding_um": settings.cladding_um,
+        "zones": settings.zones,
+        "config_path": str(config_path),
+        "config_sha256": file_hash(config_path),
+        "config": settings.config.raw,
+        "calibration_path": str(calibration_path) if settings.calibration else None,
+        "calibration_sha256": file_hash(calibration_path) if settings.calibration else None,
+        "calibration": asdict(settings.calibration) if settings.calibration else None,
+    }
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file; None when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def earlier_settings_hash(run_file: Path) -> str | None:
+    """The settings hash that an earlier run left in its run.json; None when there is none."""
+    try:
+        data = json.loads(run_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    value = data.get("settings_sha256") if isinstance(data, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""Parts of the image-processing engine: localisation, zoning, residual, evidence, fusion."""

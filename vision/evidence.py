@@ -1,0 +1,286 @@
+"""The four detection algorithms, each a map of signed evidence in units of its own noise.
+
+All of them look at the residual over its noise, in both polarities, and a response is divided by the robust spread
+that it shows in the same part of the end face (fibre or ferrule), so that a threshold in config.json means the same
+number of sigmas for every camera, exposure and zone.
+
+Sources: DO2MR and LEI: Mei et al., Sensors 2018, 18(5), 1408; black-hat and skeleton: the user's blueprint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from vision.residual import Residual, robust_spread
+from vision.settings import DetectionSettings
+
+NORMAL_QUANTILE = {0.5: 0.6745, 0.75: 1.1503, 0.8: 1.2816, 0.9: 1.6449}  # quantiles of |x| of a normal distribution
+SAMPLE = 20000  # pixels from which a spread is estimated
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Residual in sigmas at several smoothings, the input of every algorithm; (H, W) float32, > 0 bright."""
+
+    z: np.ndarray  # unsmoothed, boundaries discounted
+    peak: np.ndarray  # the smoothing that stands out most, per pixel
+    fine: np.ndarray  # at the finest smoothing
+    coarse: np.ndarray  # at the coarsest smoothing
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One algorithm's findings: ``dark`` and ``bright`` are (H, W) float32 significances (>= 0)."""
+
+    name: str
+    weight: float
+    threshold: float
+    dark: np.ndarray
+    bright: np.ndarray
+
+    def of(self, polarity: int) -> np.ndarray:
+        return self.bright if polarity > 0 else self.dark
+
+
+def _sample(response: np.ndarray, part: np.ndarray) -> np.ndarray:
+    values = response[part]
+    return values[:: max(1, len(values) // SAMPLE)]
+
+
+def unit_noise(response: np.ndarray, parts: tuple[np.ndarray, ...], least: float) -> np.ndarray:
+    """Scale a response to unit robust spread in each part (bool masks); 0 outside of them.
+
+    ``least`` is the response's spread on white noise: a quieter picture (quantised, denoised) is not turned up.
+    """
+    out = np.zeros_like(response)
+    for part in parts:
+        sample = _sample(response, part)
+        if len(sample) >= 50:
+            out[part] = (response[part] - np.median(sample)) / max(robust_spread(sample), least)
+    return out
+
+
+def unit_excess(response: np.ndarray, parts: tuple[np.ndarray, ...], white: tuple[float, float]) -> np.ndarray:
+    """Scale a one-sided, skewed response by the upper half of its spread in each part (bool masks); 0 outside of them.
+
+    A quieter picture (quantised, denoised) is not turned up: ``white`` is the response's median and upper spread on white noise, the least of both that is assumed.
+    """
+    out = np.zeros_like(response)
+    for part in parts:
+        sample = _sample(response, part)
+        if len(sample) >= 50:
+            middle, spread = _excess(sample)
+            out[part] = (response[part] - max(middle, white[0])) / max(spread, white[1])
+    return out
+
+
+def _excess(values: np.ndarray) -> tuple[float, float]:
+    middle, upper = np.quantile(values, [0.5, 0.8413])
+    return float(middle), float(upper - middle)
+
+
+@lru_cache
+def _white_range(size: int, sigma_px: float) -> tuple[float, float]:
+    """Median and upper spread of the DO2MR range on unit white noise."""
+    return _excess(_range(_white_noise(), size, sigma_px)[2])
+
+
+@lru_cache
+def _white_hat(size: int, sigma_px: float) -> tuple[float, float]:
+    """Median and upper spread of the top-hat on unit white noise."""
+    return _excess(_hat(_white_noise(), size, sigma_px, cv2.MORPH_TOPHAT))
+
+
+@lru_cache
+def _white_noise() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
+
+
+def significance(residual: Residual, settings: DetectionSettings) -> Significance:
+    """Residual in sigmas: noise, boundary positions and the unrest of each ring (fringes, modal pattern) counted in.
+
+    Smoothing by sigma s lowers white noise by 2 s sqrt(pi), but not the misfit along a boundary, which therefore
+    weighs that much more against a smoothed residual.
+    """
+    own = settings.residual
+    raw = np.clip(residual.grey / residual.noise, -own.clip_sigma, own.clip_sigma)
+    ferrule = np.where(residual.parts[1], np.float32(own.ferrule_factor), np.float32(1))
+    maps, unrests = [], []
+    for sigma_px in settings.smoothing_px:
+        gain = np.float32(2 * sigma_px * np.sqrt(np.pi))
+        blurred = unit_noise(cv2.GaussianBlur(raw, (0, 0), sigma_px), residual.parts, 1 / gain)
+        blurred /= np.sqrt(1 + (gain * residual.boundary) ** 2)
+        unrest = np.maximum(local_unrest(blurred, residual, own.ring_quantile), own.least_unrest)
+        maps.append(blurred / (unrest * ferrule))
+        unrests.append(unrest)
+    z = raw / (np.sqrt(1 + (2 * residual.boundary) ** 2) * unrests[0] * ferrule)
+    peak = maps[0]
+    for other in maps[1:]:
+        peak = np.where(np.abs(other) > np.abs(peak), other, peak)
+    return Significance(z, peak, maps[0], maps[-1])
+
+
+def local_unrest(response: np.ndarray, residual: Residual, quantile: float) -> np.ndarray:
+    """Spread of a response (1 = white noise) along the ring near each pixel; (H, W) float32.
+
+    Fringes, deposition rings and modal patterns move a whole ring, and JPEG leaves some regions noisier than others:
+    a mark has to stand out of its own ring. Sectors of 90 degrees; further in, where a mark may be a large part of a
+    sector, the whole ring.
+    """
+    sectors, count = 12, 360
+    inside = residual.inside
+    radii = int(residual.radius_px[inside].max()) + 2
+    radius = np.where(inside, residual.radius_px, -1).astype(np.int32)
+    turn = (np.mod(residual.angle_rad, 2 * np.pi) * (count / (2 * np.pi))).astype(np.int32) % count
+    polar = np.full((count, radii), np.nan, np.float32)
+    polar[turn[inside], radius[inside]] = np.abs(response[inside])
+    normal = NORMAL_QUANTILE[quantile]
+    width = count // sectors
+    wrapped = np.concatenate([polar[-width:], polar, polar[:width]])
+    padded = np.pad(wrapped, ((0, 0), (1, 1)), constant_values=np.nan)
+    neighbours = np.stack([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]])
+    table = np.ones((sectors, radii), np.float32)
+    for k in range(sectors):
+        pool = neighbours[:, k * width : (k + 3) * width].reshape(-1, radii)
+        table[k] = _column_quantile(pool, quantile) / normal
+    whole = _column_quantile(neighbours[:, width:-width].reshape(-1, radii), 0.5) / NORMAL_QUANTILE[0.5]
+    inner = residual.inner_px
+    share = np.clip((np.arange(radii) - 0.5 * inner) / (0.5 * inner), 0, 1)
+    table = share * table + (1 - share) * whole
+    table = np.concatenate([table[-1:], table, table[:1]]).astype(np.float32)
+    row = np.mod(residual.angle_rad, 2 * np.pi) * np.float32(sectors / (2 * np.pi)) + np.float32(0.5)
+    column = np.maximum(residual.radius_px - np.float32(0.5), 0)
+    unrest = cv2.remap(table, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return unrest
+
+
+def _column_quantile(values: np.ndarray, quantile: float) -> np.ndarray:
+    """Quantile of each column's numbers (NaN ignored); 1 where a column has fewer than 15."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    counts = np.isfinite(ordered).sum(axis=0)
+    index = np.clip((quantile * (counts - 1)).astype(int), 0, None)
+    result = np.take_along_axis(ordered, index[None, :], 0)[0]
+    return np.where(counts >= 15, result, 1.0)
+
+
+def do2mr(found: Significance, parts: tuple[np.ndarray, ...], settings: DetectionSettings) -> Evidence:
+    """Difference of min-max ranking filters: local maximum minus local minimum, in sigmas above its usual size.
+
+    The range has no sign; it counts for the polarity of the larger extreme in the window.
+    """
+    own = settings.algorithms.do2mr
+    dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
+    for sigma_px in (settings.smoothing_px[0], settings.smoothing_px[-1]):
+        size = max(3, int(own.window_px * sigma_px / settings.smoothing_px[0]) | 1)
+        high, low, extent = _range(found.z, size, sigma_px)
+        excess = cv2.medianBlur(unit_excess(extent, parts, _white_range(size, sigma_px)), own.median_kernel_px)
+        upward = high > -low
+        np.maximum(bright, np.where(upward, excess, 0), out=bright)
+        np.maximum(dark, np.where(upward, 0, excess), out=dark)
+    return Evidence("DO2MR", own.weight, own.threshold_sigma, dark, bright)
+
+
+def _range(z: np.ndarray, size: int, sigma_px: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maximum, minimum and their difference over a square window of smoothed Z."""
+    smooth = cv2.GaussianBlur(z, (0, 0), sigma_px)
+    window = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
+    high, low = cv2.dilate(smooth, window), cv2.erode(smooth, window)
+    return high, low, high - low
+
+
+def black_hat(
+    found: Significance, parts: tuple[np.ndarray, ...], cladding_radius_px: float, settings: DetectionSettings
+) -> Evidence:
+    """Black-hat (dark marks) and top-hat (bright marks) at several kernel sizes, the larger ones on smoother copies."""
+    own = settings.algorithms.blackhat
+    sizes = [max(3, int(share * cladding_radius_px) | 1) for share in own.kernels_share]
+    dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
+    for size in sizes:
+        sigma_px = settings.smoothing_px[0] * max(1.0, size / sizes[0]) ** 0.5
+        white = _white_hat(size, sigma_px)
+        np.maximum(bright, unit_excess(_hat(found.z, size, sigma_px, cv2.MORPH_TOPHAT), parts, white), out=bright)
+        np.maximum(dark, unit_excess(_hat(found.z, size, sigma_px, cv2.MORPH_BLACKHAT), parts, white), out=dark)
+    return Evidence("BlackHat", own.weight, own.threshold_sigma, dark, bright)
+
+
+def _hat(z: np.ndarray, size: int, sigma_px: float, operation: int) -> np.ndarray:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.morphologyEx(cv2.GaussianBlur(z, (0, 0), sigma_px), operation, kernel)
+
+
+def line_kernel(angle_deg: float, length_px: float, width_px: float) -> np.ndarray:
+    """Oriented line detector: twice the centre line minus its two flanks; zero sum, unit energy (source: LEI)."""
+    half = int(np.ceil(0.5 * length_px + 1))
+    y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
+    angle = np.deg2rad(angle_deg)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    across = -x * np.sin(angle) + y * np.cos(angle)
+    taper = np.clip(0.5 * length_px + 0.5 - np.abs(along), 0, 1)
+    offset = 1.5 * width_px + 0.5
+    centre = np.exp(-0.5 * (across / (0.5 * width_px)) ** 2) * taper
+    flanks = np.exp(-0.5 * ((np.abs(across) - offset) / (0.5 * width_px)) ** 2) * taper
+    kernel = 2 * centre / centre.sum() - 2 * flanks / flanks.sum()
+    return (kernel / np.sqrt(np.sum(kernel**2))).astype(np.float32)
+
+
+def lei(found: Significance, residual: Residual, cladding_radius_px: float, settings: DetectionSettings) -> Evidence:
+    """Linear enhancement inspector: maximum over orientations and widths of line detectors on clipped Z.
+
+    Clipping keeps one hot pixel from faking a line. Convolutions share one Fourier transform of the image. A line that
+    runs along a boundary is discounted by the boundary's uncertainty, a line across it is not.
+    """
+    own = settings.algorithms.lei
+    rows, cols = found.z.shape
+    length = max(9.0, own.length_share * cladding_radius_px)
+    half = int(np.ceil(0.5 * length + 1))
+    height, width = cv2.getOptimalDFTSize(rows + half), cv2.getOptimalDFTSize(cols + half)
+    padded = np.zeros((height, width), np.float32)
+    padded[:rows, :cols] = np.clip(found.z, -own.clip_sigma, own.clip_sigma)
+    spectrum = cv2.dft(padded)
+    samples = [np.flatnonzero(part.ravel()) for part in residual.parts]
+    samples = [s[:: max(1, len(s) // 6000)] for s in samples]
+    boundary = np.minimum(residual.boundary, own.clip_sigma)
+    dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
+    for k in range(own.angles):
+        angle = np.pi * k / own.angles
+        along_boundary = boundary * np.sin(residual.angle_rad - np.float32(angle)) ** 2
+        for width_px in own.widths_px:
+            kernel = line_kernel(180.0 * k / own.angles, length, width_px)
+            response = _convolve(spectrum, kernel, (height, width))[:rows, :cols]
+            scale = np.ones_like(response)
+            for part, sample in zip(residual.parts, samples, strict=True):
+                if len(sample) >= 50:
+                    scale[part] = max(robust_spread(response.ravel()[sample]), 1.0)
+            response = response / (scale * np.sqrt(1 + (kernel[kernel > 0].sum() * along_boundary) ** 2))
+            np.maximum(bright, response, out=bright)
+            np.maximum(dark, -response, out=dark)
+    return Evidence("LEI", own.weight, own.threshold_sigma, dark * residual.inside, bright * residual.inside)
+
+
+def _convolve(spectrum: np.ndarray, kernel: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Circular correlation of an image, given by its packed spectrum, with a small symmetric kernel."""
+    size = kernel.shape[0]
+    placed = np.zeros(shape, np.float32)
+    placed[:size, :size] = kernel
+    placed = np.roll(placed, (-(size // 2), -(size // 2)), (0, 1))
+    product = cv2.mulSpectrums(spectrum, cv2.dft(placed), 0, conjB=True)
+    return cv2.idft(product, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+
+
+def edge_skeleton(found: Significance, inside: np.ndarray, settings: DetectionSettings) -> np.ndarray:
+    """Canny edges of smoothed Z, thinned, short pieces dropped, slightly dilated; (H, W) bool."""
+    own = settings.algorithms.skeleton
+    per_sigma = 8.0  # grey levels per sigma in the 8-bit copy that Canny wants
+    grey = np.clip(128 + per_sigma * found.fine, 0, 255).astype(np.uint8)
+    sobel = 4 * per_sigma  # Sobel answers 4 to a unit step between neighbours
+    edges = cv2.Canny(grey, own.low_sigma * sobel, own.high_sigma * sobel)
+    edges[~inside] = 0
+    thin = cv2.ximgproc.thinning(edges, thinningType=cv2.ximgproc.THINNING_ZHANGSUEN)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
+    keep = np.zeros(count, bool)
+    keep[1:] = stats[1:, cv2.CC_STAT_AREA] >= own.min_length_px
+    return cv2.dilate(keep[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -1,0 +1,301 @@
+"""Fusion: from the algorithms' evidence to confirmed regions, grown to their true extent.
+
+Confidence map per polarity: the sum of the weights of the algorithms that respond. Where it reaches the threshold and
+the residual itself stands out, a region is seeded and grown. Faint lines, which no single pixel shows, are grown on
+the line detector's own map, outside of what compact marks explain. Fragments of one mark are joined and sharpening
+halos dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from vision.evidence import Evidence, Significance
+from vision.settings import DetectionSettings, GrowthSettings
+
+
+@dataclass(frozen=True)
+class Region:
+    """A confirmed mark: its pixels (row, col) at working scale and how it was found."""
+
+    rows: np.ndarray
+    cols: np.ndarray
+    polarity: int  # -1 dark, +1 bright
+    confidence: float  # maximum of the confidence map inside
+    peak_sigma: float
+    detected_by: tuple[str, ...]
+    line: bool = False  # found as a faint line
+
+
+def confidence_map(
+    evidence: list[Evidence], skeleton: np.ndarray | None, polarity: int, settings: DetectionSettings
+) -> np.ndarray:
+    """Sum of the weights of the algorithms that respond, (H, W) float32."""
+    shape = evidence[0].dark.shape if evidence else skeleton.shape
+    confidence = np.zeros(shape, np.float32)
+    for item in evidence:
+        confidence += np.float32(item.weight) * (item.of(polarity) >= item.threshold)
+    if skeleton is not None:
+        confidence += np.float32(settings.algorithms.skeleton.weight) * skeleton
+    return confidence
+
+
+def confirmed_regions(
+    found: Significance,
+    evidence: list[Evidence],
+    skeleton: np.ndarray | None,
+    inside: np.ndarray,
+    cladding_radius_px: float,
+    settings: DetectionSettings,
+) -> list[Region]:
+    """All confirmed marks of both polarities at working scale."""
+    regions: list[Region] = []
+    for polarity in (-1, 1):
+        confidence = confidence_map(evidence, skeleton, polarity, settings)
+        confirmed = (confidence >= settings.confidence_threshold - 1e-6) & inside
+        voters = _voters(evidence, skeleton, polarity)
+        compact = _compact_regions(found, confirmed, confidence, voters, polarity, inside, settings)
+        regions += compact
+        line = next((e for e in evidence if e.name == "LEI"), None)
+        if line is not None:
+            regions += _faint_lines(
+                found, line, compact, confirmed, confidence, voters, polarity, inside, cladding_radius_px, settings
+            )
+    regions = absorb_halos(regions, inside.shape, settings.growth)
+    regions = join_fragments(regions, cladding_radius_px, settings.growth)
+    return [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
+
+
+def _voters(evidence: list[Evidence], skeleton: np.ndarray | None, polarity: int) -> dict[str, np.ndarray]:
+    voters = {item.name: item.of(polarity) >= item.threshold for item in evidence}
+    if skeleton is not None:
+        voters["Skeleton"] = skeleton
+    return voters
+
+
+def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
+    size = 2 * radius_px + 1
+    return cv2.dilate(values, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+
+
+def _compact_regions(
+    found: Significance,
+    confirmed: np.ndarray,
+    confidence: np.ndarray,
+    voters: dict[str, np.ndarray],
+    polarity: int,
+    inside: np.ndarray,
+    settings: DetectionSettings,
+) -> list[Region]:
+    """Marks that stand out by themselves, grown where the residual stays above noise and near its local peak."""
+    growth = settings.growth
+    peak, fine, coarse = polarity * found.peak, polarity * found.fine, polarity * found.coarse
+    seeds = confirmed & (peak >= settings.min_peak_sigma)
+    extent = (fine > growth.min_sigma) & (fine > growth.share_of_peak * _local_maximum(fine, 4))
+    extent |= (coarse > growth.min_sigma) & (coarse > 0.5 * _local_maximum(coarse, 6)) & (coarse > fine)
+    extent = (extent & inside) | seeds
+    _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
+    wanted = np.unique(labels[seeds])
+    return _regions_of(labels, wanted[wanted > 0], confidence, peak, voters, polarity)
+
+
+def _faint_lines(
+    found: Significance,
+    line: Evidence,
+    compact: list[Region],
+    confirmed: np.ndarray,
+    confidence: np.ndarray,
+    voters: dict[str, np.ndarray],
+    polarity: int,
+    inside: np.ndarray,
+    cladding_radius_px: float,
+    settings: DetectionSettings,
+) -> list[Region]:
+    """Lines seen only by the line detector: long enough, and bright or dark along their own length too."""
+    growth = settings.growth
+    explained = np.zeros(inside.shape, np.uint8)
+    for region in compact:
+        explained[region.rows, region.cols] = 1
+    explained = cv2.dilate(explained, np.ones((5, 5), np.uint8)) > 0
+    response = line.of(polarity)
+    extent = (response > growth.line_sigma) & (response > 0.6 * _local_maximum(response, 3)) & inside & ~explained
+    _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
+    wanted = np.unique(labels[confirmed & extent & (response >= line.threshold)])
+    fine = polarity * found.fine
+    lines = _regions_of(labels, wanted[wanted > 0], confidence, polarity * found.peak, voters, polarity)
+    shortest = growth.min_line_length_share * cladding_radius_px
+    kept = []
+    for region in lines:
+        length, _ = _box(region)
+        support = float(fine[region.rows, region.cols].mean()) * math.sqrt(length / 2.5)
+        sure = float(response[region.rows, region.cols].max()) >= growth.sure_line_sigma
+        if length >= shortest and (sure or support >= growth.min_line_sigma):
+            kept.append(replace(region, line=True, peak_sigma=max(region.peak_sigma, support)))
+    return kept
+
+
+def _regions_of(
+    labels: np.ndarray,
+    wanted: np.ndarray,
+    confidence: np.ndarray,
+    peak: np.ndarray,
+    voters: dict[str, np.ndarray],
+    polarity: int,
+) -> list[Region]:
+    """Regions of the wanted labels of a component image."""
+    if not len(wanted):
+        return []
+    rows, cols = np.nonzero(np.isin(labels, wanted))
+    of = labels[rows, cols]
+    order = np.argsort(of, kind="stable")
+    rows, cols, of = rows[order], cols[order], of[order]
+    regions = []
+    for r, c in zip(
+        np.split(rows, np.flatnonzero(np.diff(of)) + 1), np.split(cols, np.flatnonzero(np.diff(of)) + 1), strict=True
+    ):
+        names = tuple(name for name, votes in voters.items() if votes[r, c].any())
+        regions.append(Region(r, c, polarity, float(confidence[r, c].max()), float(peak[r, c].max()), names))
+    return regions
+
+
+def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSettings) -> list[Region]:
+    """Marks of opposite polarity that hug each other are one: a mark and its halo, or a bump with its shadow.
+
+    A halo weaker than the mark by ``halo_ratio`` does not count for its size and is dropped; a comparable one is part
+    of the mark.
+    """
+    kept: list[Region] = []
+    for region in sorted(regions, key=lambda r: -r.peak_sigma):
+        host = next((k for k, other in enumerate(kept) if _hugs(region, other, shape, growth.halo_reach_px)), None)
+        if host is None:
+            kept.append(region)
+        elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
+            kept[host] = _united([kept[host], region], [])
+    return kept
+
+
+def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float) -> bool:
+    """Whether most of a region lies within reach of another one of the opposite polarity."""
+    if other.polarity == region.polarity:
+        return False
+    margin = int(reach_px) + 1
+    top, left = max(0, region.rows.min() - margin), max(0, region.cols.min() - margin)
+    bottom, right = min(shape[0], region.rows.max() + margin + 1), min(shape[1], region.cols.max() + margin + 1)
+    near = (other.rows >= top) & (other.rows < bottom) & (other.cols >= left) & (other.cols < right)
+    if not near.any():
+        return False
+    free = np.ones((bottom - top, right - left), np.uint8)
+    free[other.rows[near] - top, other.cols[near] - left] = 0
+    distance = cv2.distanceTransform(free, cv2.DIST_L2, 5)[region.rows - top, region.cols - left]
+    return bool(np.mean(distance <= reach_px) >= 0.5)
+
+
+def _box(region: Region) -> tuple[float, float]:
+    """Length and width (px) of the smallest rotated rectangle around the pixels."""
+    points = np.column_stack([region.cols, region.rows]).astype(np.float32)
+    _, (a, b), _ = cv2.minAreaRect(points)
+    return max(a, b) + 1.0, min(a, b) + 1.0
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Principal axis of a fragment: centre, unit direction, half length and half width (px)."""
+
+    x: float
+    y: float
+    dx: float
+    dy: float
+    half_length: float
+    half_width: float
+
+
+def _axis(region: Region) -> _Axis:
+    points = np.column_stack([region.cols, region.rows]).astype(float)
+    centre = points.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.cov((points - centre).T) + 1e-6 * np.eye(2)) if len(points) > 1 else (0, np.eye(2))
+    direction = vectors[:, -1]
+    along = (points - centre) @ direction
+    across = (points - centre) @ np.array([-direction[1], direction[0]])
+    middle = 0.5 * (along.max() + along.min())
+    centre = centre + middle * direction
+    half_width = 0.5 * float(across.max() - across.min()) + 0.5
+    return _Axis(*centre, *direction, 0.5 * float(along.max() - along.min()) + 0.5, half_width)
+
+
+def join_fragments(regions: list[Region], cladding_radius_px: float, growth: GrowthSettings) -> list[Region]:
+    """Unite collinear fragments of one polarity across small gaps; the bridge becomes part of the mark."""
+    if len(regions) < 2 or len(regions) > 400:
+        return regions
+    gap_limit = growth.join_gap_share * cladding_radius_px
+    axes = [_axis(r) for r in regions]
+    parent = list(range(len(regions)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    bridges: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for i in range(len(regions)):
+        for j in range(i + 1, len(regions)):
+            if regions[i].polarity == regions[j].polarity and _collinear(axes[i], axes[j], gap_limit, growth):
+                bridges.setdefault(i, []).append(_bridge(regions[i], regions[j]))
+                parent[root(j)] = root(i)
+    groups: dict[int, list[int]] = {}
+    for i in range(len(regions)):
+        groups.setdefault(root(i), []).append(i)
+    return [_united([regions[i] for i in g], [b for i in g for b in bridges.get(i, [])]) for g in groups.values()]
+
+
+def _collinear(a: _Axis, b: _Axis, gap_limit: float, growth: GrowthSettings) -> bool:
+    """Whether two fragments continue each other: the longer one elongated, the other on its extension."""
+    if b.half_length > a.half_length:
+        a, b = b, a
+    if a.half_length < 2.5 * a.half_width:
+        return False
+    ox, oy = b.x - a.x, b.y - a.y
+    along, across = ox * a.dx + oy * a.dy, -ox * a.dy + oy * a.dx
+    if abs(along) - a.half_length - b.half_length > gap_limit:
+        return False
+    limit_deg = growth.join_angle_deg
+    lateral = 2.0 + a.half_width + 0.5 * math.tan(math.radians(limit_deg)) * max(0.0, abs(along) - a.half_length)
+    if abs(across) > lateral or abs(along) < a.half_length:
+        return False
+    if b.half_length < 2.5 * b.half_width:
+        return b.half_length < 1.5 * a.half_width + 2.0
+    angle = math.degrees(math.acos(min(1.0, abs(a.dx * b.dx + a.dy * b.dy))))
+    return angle <= limit_deg
+
+
+def _bridge(a: Region, b: Region) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of the shortest straight line between two regions."""
+    pa = np.column_stack([a.rows, a.cols]).astype(float)
+    pb = np.column_stack([b.rows, b.cols]).astype(float)
+    pa, pb = pa[:: max(1, len(pa) // 300)], pb[:: max(1, len(pb) // 300)]
+    distance = np.hypot(pa[:, None, 0] - pb[None, :, 0], pa[:, None, 1] - pb[None, :, 1])
+    i, j = np.unravel_index(np.argmin(distance), distance.shape)
+    steps = np.linspace(0, 1, int(distance[i, j]) + 2)[:, None]
+    pixels = np.unique(np.round(pa[i] + steps * (pb[j] - pa[i])).astype(int), axis=0)
+    return pixels[:, 0], pixels[:, 1]
+
+
+def _united(parts: list[Region], bridges: list[tuple[np.ndarray, np.ndarray]]) -> Region:
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate([p.rows for p in parts] + [b[0] for b in bridges])
+    cols = np.concatenate([p.cols for p in parts] + [b[1] for b in bridges])
+    pixels = np.unique(np.column_stack([rows, cols]), axis=0)
+    names = tuple(dict.fromkeys(name for p in parts for name in p.detected_by))
+    return Region(
+        pixels[:, 0],
+        pixels[:, 1],
+        parts[0].polarity,
+        max(p.confidence for p in parts),
+        max(p.peak_sigma for p in parts),
+        names,
+        all(p.line for p in parts),
+    )

@@ -1,0 +1,83 @@
+"""Preparing an image: flat field, the copy for localisation, illumination and focus checks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from records import Ellipse
+from settings import Preprocessing
+from vision.geometry import unwrap
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """Grey levels for measuring and a contrast-enhanced copy for finding circles, both (H, W) uint8."""
+
+    grey: np.ndarray
+    enhanced: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def preprocess(grey: np.ndarray, flat_field: np.ndarray | None, settings: Preprocessing) -> Preprocessed:
+    """Correct the illumination and smooth. Detection works on ``grey``, which CLAHE never touches.
+
+    ``flat_field`` is a picture of a blank target, (H, W) uint8; one of another size is ignored with a warning.
+    """
+    warnings = []
+    if poorly_lit(grey, settings.poor_illumination.share, settings.poor_illumination.band):
+        warnings.append(
+            f"Poor illumination: over {settings.poor_illumination.share:.0%} of the pixels are nearly black or white."
+        )
+    if flat_field is not None and flat_field.shape != grey.shape:
+        warnings.append(
+            f"The flat-field image ({flat_field.shape[1]}x{flat_field.shape[0]} px) does not fit this image and was not used."
+        )
+        flat_field = None
+    if flat_field is not None:
+        grey = divide_by_flat_field(grey, flat_field)
+        enhanced = grey
+    else:
+        tiles = settings.clahe.tile_grid
+        enhanced = cv2.createCLAHE(settings.clahe.clip_limit, (tiles, tiles)).apply(grey)
+    if settings.blur_kernel_px > 1:
+        enhanced = cv2.GaussianBlur(enhanced, (settings.blur_kernel_px, settings.blur_kernel_px), 0)
+    return Preprocessed(grey, enhanced, tuple(warnings))
+
+
+def poorly_lit(grey: np.ndarray, share: float, band: float) -> bool:
+    """Whether more than ``share`` of the pixels lie in the bottom or in the top ``band`` of the 8-bit range."""
+    counts = np.bincount(grey.ravel(), minlength=256) / grey.size
+    width = round(256 * band)
+    return bool(counts[:width].sum() > share or counts[-width:].sum() > share)
+
+
+def divide_by_flat_field(grey: np.ndarray, flat_field: np.ndarray) -> np.ndarray:
+    """Grey divided by the smoothed flat field, its mean level kept, (H, W) uint8."""
+    smooth = cv2.GaussianBlur(flat_field.astype(np.float32), (0, 0), 5)
+    smooth = np.maximum(smooth, 0.05 * float(smooth.max()) + 1.0)
+    return np.clip(np.rint(grey * (float(smooth.mean()) / smooth)), 0, 255).astype(np.uint8)
+
+
+def focus_score(grey: np.ndarray, cladding: Ellipse) -> float:
+    """Sharpness of the cladding edge, 0..1: 2 % of the radius over the edge's width (step over steepest slope).
+
+    It does not depend on contrast, exposure or marks on the end face. NaN when the edge cannot be seen.
+    """
+    radius = cladding.mean_radius_px
+    step = max(0.1, 0.002 * radius)
+    radii = np.arange(0.9 * radius, 1.1 * radius, step)
+    polar = unwrap(grey, cladding, radii, np.arange(180) * (2 * np.pi / 180))
+    polar = polar[np.isfinite(polar).all(axis=1)]
+    if len(polar) < 12:
+        return math.nan
+    profile = np.median(polar, axis=0)
+    middle = np.abs(radii - radius) <= 0.03 * radius
+    slope = float(np.max(np.abs(np.gradient(profile, step))[middle]))
+    contrast = float(np.ptp(profile))
+    if contrast <= 0 or slope <= 0:
+        return math.nan
+    return min(1.0, 0.02 * radius / (contrast / slope))

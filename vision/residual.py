@@ -1,0 +1,148 @@
+"""Remove what is radially symmetric and learn the noise of the rest.
+
+Background: median over a sliding window of angles on rays of the fibre frame, which keeps every mark that covers less
+than half of the window. Noise: robust spread per brightness, and separately the uncertainty of a boundary's position,
+which is coherent along the boundary and so does not average out under smoothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from records import Ellipse
+from vision.geometry import polar_maps, unwrap
+from vision.settings import ResidualSettings
+
+SPREAD = 1.4826  # median absolute deviation of a normal distribution -> sigma
+QUANTISATION_GREY = 0.5
+DITHER_GREY = 0.6  # noise from which on rounding to whole grey levels averages out
+TAIL = 1.645  # its 90 % quantile of |x|
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Background-free image at working scale; all arrays (H, W)."""
+
+    grey: np.ndarray  # float32, grey levels minus background, 0 outside
+    background: np.ndarray  # float32
+    noise: np.ndarray  # float32, spread of `grey` from noise alone, grey levels
+    boundary: np.ndarray  # float32, coherent spread (position of boundaries, grey steps), in units of `noise`
+    radius_px: np.ndarray  # float32, fibre-frame radius
+    angle_rad: np.ndarray  # float32, fibre-frame angle, y down
+    parts: tuple[np.ndarray, np.ndarray]  # bool: cladding and core, what lies outside of them
+    inner_px: float  # radius within which a mark may fill a large part of its ring
+
+    @property
+    def inside(self) -> np.ndarray:
+        return self.parts[0] | self.parts[1]
+
+
+def robust_spread(values: np.ndarray) -> float:
+    """Sigma of noise with a few marks in it; heavy tails (JPEG blocks) count, up to 10 % of marks do not."""
+    deviation = np.abs(values - np.median(values))
+    return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
+
+
+def radial_residual(grey: np.ndarray, ellipse: Ellipse, reach_px: float, settings: ResidualSettings) -> Residual:
+    """Residual and noise of a grey image (H, W) out to ``reach_px`` (fibre frame) from the fibre's centre."""
+    image = grey.astype(np.float32)
+    radius, angle = polar_maps(image.shape, ellipse)
+    inside = radius < reach_px
+    step = 1.0 / settings.radial_oversampling
+    profile = background_profile(image, ellipse, np.arange(0, reach_px + 2, step), settings)
+    slope = np.abs(cv2.sepFilter2D(profile, cv2.CV_32F, _slope_kernel(settings), np.ones(1, np.float32)))
+    slope = cv2.dilate(slope, np.ones((1, 2 * settings.radial_oversampling + 1), np.uint8))
+    column = radius / step
+    row = np.mod(angle, 2 * np.pi) * np.float32(settings.sectors / (2 * np.pi)) + 1
+    background = cv2.remap(_wrapped(profile), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    gradient = cv2.remap(_wrapped(slope), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    residual = np.where(inside, image - background, 0).astype(np.float32)
+    fibre = radius <= ellipse.mean_radius_px
+    parts = (inside & fibre, inside & ~fibre)
+    noise = np.ones_like(residual)
+    for part in parts:
+        flat = part & (gradient < settings.flat_slope_grey)
+        noise[part] = noise_by_brightness(residual[flat], background[flat], settings)(background[part])
+    # 8-bit steps are islands of one grey level, unless the noise is large enough to dither them
+    steps = QUANTISATION_GREY * np.clip(1 - noise / DITHER_GREY, 0, 1)
+    noise = np.maximum(noise, settings.sigma_floor_grey)
+    boundary = np.hypot(settings.edge_position_px * gradient, steps) / noise
+    return Residual(
+        residual, background, noise, boundary, radius, angle, parts, settings.inner_share * ellipse.mean_radius_px
+    )
+
+
+def background_profile(
+    image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, settings: ResidualSettings
+) -> np.ndarray:
+    """Sliding angular median, (sectors, radii) float32; near the centre the median of the whole ring."""
+    per_sector = max(1, round(settings.angles / settings.sectors))
+    count = per_sector * settings.sectors
+    polar = unwrap(image, ellipse, radii_px, np.arange(count) * (2 * np.pi / count))
+    ring = _nanmedian(polar)
+    ring = np.where(np.isfinite(ring), ring, np.nanmedian(polar))
+    inner_px = settings.inner_share * ellipse.mean_radius_px
+    narrow = _sliding_median(polar, per_sector, round(0.5 * settings.sector_width_deg / 360 * count))
+    near = radii_px < inner_px
+    wide = narrow.copy()
+    wide[:, near] = _sliding_median(polar[:, near], per_sector, round(settings.sector_width_deg / 360 * count))
+    # the same mark fills more of a sector further in: wider sectors there, and the whole ring at the centre
+    share = np.clip(radii_px / inner_px * 2 - 1, 0, 1)[None, :]
+    profile = share * narrow + (1 - share) * wide
+    profile = np.where(np.isfinite(profile), profile, ring)
+    blend = np.clip(radii_px / settings.ring_radius_px - 1, 0, 1)[None, :]
+    return (blend * profile + (1 - blend) * ring[None, :]).astype(np.float32)
+
+
+def _sliding_median(polar: np.ndarray, per_sector: int, half: int) -> np.ndarray:
+    """Median over ``2 half + 1`` rays around every ``per_sector``-th ray, (sectors, radii)."""
+    half = max(1, half)
+    wrapped = np.concatenate([polar[-half:], polar, polar[: half + 1]])
+    starts = range(0, len(polar), per_sector)
+    return np.stack([_nanmedian(wrapped[k : k + 2 * half + 1]) for k in starts])
+
+
+def _nanmedian(values: np.ndarray) -> np.ndarray:
+    """Column medians that ignore NaN; NaN for a column without any number."""
+    if np.isfinite(values).all():
+        return np.median(values, axis=0)
+    result = np.full(values.shape[1], np.nan)
+    some = np.isfinite(values).any(axis=0)
+    result[some] = np.nanmedian(values[:, some], axis=0)
+    return result
+
+
+def _wrapped(profile: np.ndarray) -> np.ndarray:
+    """Profile with one row of overlap at both ends, so that interpolation over the angle closes."""
+    return np.concatenate([profile[-1:], profile, profile[:1]])
+
+
+def _slope_kernel(settings: ResidualSettings) -> np.ndarray:
+    """Derivative per pixel over about one pixel on the oversampled radius."""
+    n = settings.radial_oversampling
+    kernel = np.zeros(2 * n + 1, np.float32)
+    kernel[:n], kernel[n + 1 :] = -1.0, 1.0
+    return kernel / (n + 1)
+
+
+def noise_by_brightness(
+    residual: np.ndarray, background: np.ndarray, settings: ResidualSettings
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Function background grey -> sigma (grey levels), from flat pixels' residuals in bins of equal population."""
+    if len(residual) < 200:
+        level = robust_spread(residual) if len(residual) > 20 else max(settings.sigma_floor_grey, 1.0)
+        return lambda grey: np.full_like(grey, level)
+    edges = np.unique(np.quantile(background, np.linspace(0, 1, settings.noise_bins + 1)))
+    centres, sigmas = [], []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        values = residual[(background >= low) & (background <= high)]
+        if len(values) >= 100:
+            centres.append(0.5 * (low + high))
+            sigmas.append(robust_spread(values))
+    if not centres:
+        centres, sigmas = [0.0], [robust_spread(residual)]
+    return lambda grey: np.interp(grey, centres, sigmas).astype(np.float32)

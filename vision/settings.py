@@ -1,0 +1,154 @@
+"""Settings of the image-processing stages, as read from config.json (meaning and limits: config.schema.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HoughSettings:
+    dp: float
+    param1: float
+    param2: tuple[float, ...]
+    median_kernel_px: int
+    min_dist_share: float
+    min_radius_share: float
+    max_radius_share: float
+    max_candidates: int
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    count: int
+    smoothing_share: float
+    max_residual_share: float
+    min_seed_share: float
+    min_share: float
+    min_visible: float
+    min_snr: float
+    max_axis_ratio: float
+    ring_sigma: float
+    max_rings: int
+    min_relative_step: float
+    cluster_share: float
+    cluster_strength: float
+    adhesive_max_share: float
+    adhesive_min_edge: float
+    adhesive_min_separation: float
+
+
+@dataclass(frozen=True)
+class ContourSettings:
+    enabled: bool
+    block_share: float
+    offset_grey: float
+    min_area_share: float
+    max_area_share: float
+
+
+@dataclass(frozen=True)
+class CoreSettings:
+    min_radius_share: float
+    max_radius_share: float
+    min_step_grey: float
+    min_step_sigma: float
+    min_sector_share: float
+    nominal_tolerance: float
+
+
+@dataclass(frozen=True)
+class LocalizationSettings:
+    working_size_px: int
+    hough: HoughSettings
+    rays: RaySettings
+    contour: ContourSettings
+    core: CoreSettings
+
+
+@dataclass(frozen=True)
+class ResidualSettings:
+    radial_oversampling: int
+    angles: int
+    sectors: int
+    sector_width_deg: float
+    ring_radius_px: float
+    inner_share: float
+    edge_position_px: float
+    flat_slope_grey: float
+    sigma_floor_grey: float
+    noise_bins: int
+    clip_sigma: float
+    ring_quantile: float
+    least_unrest: float
+    ferrule_factor: float
+
+
+@dataclass(frozen=True)
+class AlgorithmSettings:
+    """What every detection algorithm has."""
+
+    enabled: bool
+    weight: float
+
+
+@dataclass(frozen=True)
+class Do2mrSettings(AlgorithmSettings):
+    threshold_sigma: float
+    window_px: int
+    median_kernel_px: int
+
+
+@dataclass(frozen=True)
+class BlackhatSettings(AlgorithmSettings):
+    threshold_sigma: float
+    kernels_share: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LeiSettings(AlgorithmSettings):
+    threshold_sigma: float
+    angles: int
+    widths_px: tuple[float, ...]
+    length_share: float
+    clip_sigma: float
+
+
+@dataclass(frozen=True)
+class SkeletonSettings(AlgorithmSettings):
+    low_sigma: float
+    high_sigma: float
+    min_length_px: int
+
+
+@dataclass(frozen=True)
+class AlgorithmsSettings:
+    do2mr: Do2mrSettings
+    blackhat: BlackhatSettings
+    lei: LeiSettings
+    skeleton: SkeletonSettings
+
+
+@dataclass(frozen=True)
+class GrowthSettings:
+    min_sigma: float
+    share_of_peak: float
+    line_sigma: float
+    min_line_sigma: float
+    sure_line_sigma: float
+    min_line_length_share: float
+    halo_reach_px: float
+    halo_ratio: float
+    join_gap_share: float
+    join_angle_deg: float
+    min_area_px: float
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    confidence_threshold: float
+    working_radius_px: float
+    smoothing_px: tuple[float, ...]
+    min_peak_sigma: float
+    residual: ResidualSettings
+    algorithms: AlgorithmsSettings
+    growth: GrowthSettings
