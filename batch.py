@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 
 import reporting
+from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
 from errors import BlinkError, OutputError
-from image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
 from inspection import InspectionSettings, inspect_file
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from arguments import Parser, size
+from cli.arguments import Parser, size
 from errors import BlinkError, CalibrationError, ExitCode, UsageError, describe
 from image_io import write_bytes
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import config_checks
-from config_build import build, missing
-from config_schema import Path as JsonPath
-from config_schema import Problem, schema_problems, unknown_name
+from configuration import checks as config_checks
+from configuration.build import build, missing
+from configuration.schema_errors import Path as JsonPath
+from configuration.schema_errors import Problem, schema_problems, unknown_name
 from errors import ConfigError
 from settings import Config
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from arguments import Parser, count, size
+from cli.arguments import Parser, count, size
 from errors import ExitCode, MissingDependency, NoImagesError, OutputError, UsageError, describe
 
 try:
@@ -22,16 +22,14 @@ try:
 
     import batch
     import image_io
-    import output_folder
-    import prompts
     import reporting
-    import run_info
     from calibration import DEFAULT_PATH, load_calibration
+    from cli import output_folder, prompts, run_info
+    from cli.image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
+    from cli.job_settings import choose_settings
+    from cli.logs import logging_to_file, logging_to_screen
     from config_loader import load_config
-    from image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
     from inspection import InspectionSettings
-    from job_settings import choose_settings
-    from logs import logging_to_file, logging_to_screen
     from records import FAIL, PASS, UNGRADED, InspectionRecord
 except ImportError as error:
     missing = MissingDependency(f"A library is missing or broken ({error}).", "Run: pip install -r requirements.txt")

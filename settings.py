@@ -5,7 +5,7 @@ of the names; what each value means, its unit and its limits are described once,
 without a default must be present in config.json, so no number hides in the code.
 
 To add a setting: a field here, its value in config.json, its line in config.schema.json. The builder in
-``config_build`` is driven by these type hints and needs no change.
+``configuration.build`` is driven by these type hints and needs no change.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from faces import clean_grey, clean_png, face_scene, write
 from PIL import Image
 
 import main
-import output_folder
+from cli import output_folder
 from errors import ExitCode
 from records import FAIL, LOCALIZATION_FAILED, PASS, UNREADABLE
 

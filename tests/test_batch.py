@@ -10,13 +10,13 @@ import pytest
 from faces import clean_png, write
 
 import batch
-import output_folder
 import reporting
+from cli import output_folder
+from cli.image_files import find_images, name_results, natural_key, possible_result_names
+from cli.job_settings import choose_settings
 from config_loader import load_config
 from errors import OutputError, UnreadableImage
-from image_files import find_images, name_results, natural_key, possible_result_names
 from inspection import InspectionSettings
-from job_settings import choose_settings
 from records import LOCALIZATION_FAILED, PASS, UNREADABLE, Inspection, InspectionRecord
 
 ROOT = Path(batch.__file__).parent

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config_loader import apply_profile, find_problems, load_config
-from config_schema import path_text
+from configuration.schema_errors import path_text
 from errors import ConfigError, ExitCode
 from settings import Criterion, SizeBand
 

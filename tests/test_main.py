@@ -15,7 +15,7 @@ import batch
 import image_io
 import main
 import reporting
-import run_info
+from cli import run_info
 from errors import ExitCode, MissingDependency, OutputError
 from records import FAIL, LOCALIZATION_FAILED, PASS, UNGRADED, UNREADABLE, Inspection, InspectionRecord
 

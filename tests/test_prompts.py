@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import main
-import prompts
+from cli import prompts
 from errors import ExitCode, OutputError, UsageError
 
 FIBER_TYPES = ("single_mode_pc", "multimode_50_125")

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-import config_checks
 from config_loader import SCHEMA_FILE, load_config
+from configuration import checks as config_checks
 from settings import Config, SizeBand, ZoneBoundary, enabled_algorithms
 
 SHIPPED = Path(__file__).resolve().parent.parent / "config.json"

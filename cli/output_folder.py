@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names, same_file_key
 from errors import OutputError
-from image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names, same_file_key
 from records import ZONE_NAMES, InspectionRecord
 
 logger = logging.getLogger("dscope.output")

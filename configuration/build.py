@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from config_schema import Path, Problem
+from configuration.schema_errors import Path, Problem
 
 _KIND_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 

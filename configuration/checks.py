@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from config_build import build
-from config_schema import Path, Problem, unknown_name
+from configuration.build import build
+from configuration.schema_errors import Path, Problem, unknown_name
 from records import DEFECT_CLASSES, FAIL, PASS, UNGRADED, ZONE_NAMES
 from settings import (
     Config,

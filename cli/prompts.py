@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from arguments import pick, size
+from cli.arguments import pick, size
 from errors import BlinkError, UsageError
 
 T = TypeVar("T")

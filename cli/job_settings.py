@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arguments import pick
 from calibration import Calibration
+from cli.arguments import pick
 from errors import UsageError
 from inspection import InspectionSettings
 from settings import Config, FiberType, RuleSet

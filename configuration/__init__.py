@@ -1,0 +1,1 @@
+"""Parts of the config loader: schema errors in words, cross-field checks, dict to dataclass."""
