@@ -53,17 +53,10 @@ def inspect_safely(image: ImageFile, settings: InspectionSettings) -> Inspection
     started = time.perf_counter()
     try:
         return inspect_file(image.path, settings, name=image.name)
-    except BlinkError as error:
-        status, reason = UNREADABLE, str(error)
-    except MemoryError:
-        status, reason = UNREADABLE, "There is not enough memory for this image."
-    except cv2.error as error:
-        out_of_memory = error.code == cv2.Error.StsNoMem
-        status = UNREADABLE if out_of_memory else LOCALIZATION_FAILED
-        reason = "There is not enough memory for this image." if out_of_memory else _internal(error)
     except Exception as error:
-        status, reason = LOCALIZATION_FAILED, _internal(error)
-    logger.debug("Inspection of %s ended early:", image.path, exc_info=True)
+        status, reason = _why(error)
+        is_expected = isinstance(error, BlinkError)
+        logger.debug("Inspection of %s ended early:", image.path, exc_info=None if is_expected else error)
     record = InspectionRecord(
         image_filename=image.name,
         image_path=str(image.path),
@@ -77,8 +70,13 @@ def inspect_safely(image: ImageFile, settings: InspectionSettings) -> Inspection
     return Inspection(record)
 
 
-def _internal(error: Exception) -> str:
-    return f"Internal error ({type(error).__name__}); the log file has the details."
+def _why(error: Exception) -> tuple[str, str]:
+    """Status and reason of an image whose inspection raised an error."""
+    if isinstance(error, BlinkError):
+        return UNREADABLE, str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return UNREADABLE, "There is not enough memory for this image."
+    return LOCALIZATION_FAILED, f"Internal error ({type(error).__name__}); the log file has the details."
 
 
 def _write(

@@ -19,8 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from cli.arguments import Parser, size
-from errors import BlinkError, CalibrationError, ExitCode, UsageError, describe
-from image_io import write_bytes
+from cli.arguments import path as path_argument
+from errors import CalibrationError, ExitCode, UsageError, describe, refuse_to_start
+
+try:
+    from image_io import write_bytes
+except (ImportError, KeyboardInterrupt) as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(refuse_to_start("calibration.py", error))
 
 DEFAULT_PATH = Path(__file__).resolve().parent / "calibration.json"
 _REMEDY = "Calibrate again: python calibration.py --distance-um D --distance-px L"
@@ -123,7 +130,8 @@ def write_calibration(path: Path | str, *, distance_um: float, distance_px: floa
     if previous is not None:
         data["previous"] = previous
     write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-    before = f" It was {previous['um_per_px']} before." if previous and "um_per_px" in previous else ""
+    before = (previous or {}).get("um_per_px")
+    before = f" It was {before:.6g} before." if isinstance(before, (int, float)) else ""
     return f"{path}: {data['um_per_px']:.6g} um per pixel.{before}"
 
 
@@ -142,7 +150,9 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--distance-um", type=size, metavar="D", help="true distance between two marks in micrometres")
     parser.add_argument("--distance-px", type=size, metavar="L", help="the same distance in the image, in pixels")
-    parser.add_argument("-o", "--output", type=Path, default=DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "-o", "--output", type=path_argument, default=DEFAULT_PATH, metavar="FILE", help="default: %(default)s"
+    )
     parser.add_argument("--note", default="", help="kept in the file, for example the objective used")
     parser.add_argument("--check", action="store_true", help="check the file and say what it holds")
     arguments = parser.parse_args(argv)
@@ -163,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             sizes = {"distance_um": arguments.distance_um, "distance_px": arguments.distance_px}
             print(write_calibration(arguments.output, **sizes, note=arguments.note))
-    except (BlinkError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:
         sentence, code = describe(error)
         print(f"calibration.py: {sentence}", file=sys.stderr)
         return int(code)

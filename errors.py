@@ -5,6 +5,7 @@ The exit codes are public; ``describe`` is the one place where an exception beco
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -80,12 +81,6 @@ class OutputError(BlinkError):
     exit_code = ExitCode.OUTPUT_UNUSABLE
 
 
-class Interrupted(BlinkError):  # noqa: N818
-    """The user stopped the program."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
 def describe(error: BaseException) -> tuple[str, ExitCode]:
     """Translate an exception into what is printed and the exit code of the process."""
     if isinstance(error, BlinkError):
@@ -94,8 +89,24 @@ def describe(error: BaseException) -> tuple[str, ExitCode]:
         return "Interrupted.", ExitCode.INTERRUPTED
     if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename else ""
-        return f"Cannot use{where}: {error.strerror or error}.", ExitCode.OUTPUT_UNUSABLE
+        return f"Cannot read or write{where}: {error.strerror or error}.", ExitCode.OUTPUT_UNUSABLE
     return (
         f"Internal error ({type(error).__name__}: {error}). Please report it with the log file.",
         ExitCode.IMAGES_FAILED,
     )
+
+
+def refuse_to_start(program: str, error: BaseException) -> int:
+    """Say on stderr why the imports of a program did not succeed; returns its exit code."""
+    if isinstance(error, ImportError):
+        # OpenCV's wheel needs two libraries of the system, which a bare Linux does not have
+        of_system = "shared object" in str(error)
+        remedy = (
+            "Install it with the system's package manager; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
+            if of_system
+            else "Run: pip install -r requirements.txt"
+        )
+        error = MissingDependency(f"A library is missing or broken ({error}).", remedy)
+    sentence, code = describe(error)
+    print(f"{program}: {sentence}", file=sys.stderr)
+    return int(code)

@@ -154,7 +154,7 @@ def write_png(path: Path | str, array: np.ndarray, compression: int = 3) -> None
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a file atomically through a temporary name beside it; raises :class:`OutputError`."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         partial.write_bytes(data)
         os.replace(partial, path)

@@ -10,11 +10,11 @@ import numpy as np
 
 from records import NAN, Ellipse, Fiber, ZoneExtent
 from vision.core import measure_core_px
-from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance
+from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance, strong_marks
 from vision.fusion import Region, confirmed_regions
 from vision.geometry import scaled
 from vision.localization import locate_cladding
-from vision.preprocess import Preprocessed
+from vision.preprocess import Preprocessed, picture_box
 from vision.residual import radial_residual
 from vision.settings import DetectionSettings, LocalizationSettings
 
@@ -72,6 +72,9 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual)
+    marked = strong_marks(significance(residual, settings), settings.residual)
+    if marked.any():  # large marks bias the background around them: learn it again without them
+        residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
     found = significance(residual, settings)
     radius = ellipse.mean_radius_px
     use = settings.algorithms
@@ -90,7 +93,7 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
             if z.inspected
         ]
     )
-    regions = confirmed_regions(found, evidence, skeleton, inspected, radius, settings)
+    regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, settings)
     labels = full_resolution_labels(regions, residual.grey.shape, grey.shape, factor, offset)
     return Detection(labels, tuple(regions), residual.grey, residual.noise, factor, offset)
 
@@ -98,16 +101,20 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
 def working_crop(
     grey: np.ndarray, cladding: Ellipse, reach_px: float, working_radius_px: float
 ) -> tuple[np.ndarray, Ellipse, float, tuple[int, int]]:
-    """The inspected box at working scale: image, ellipse in it, reduction factor, offset (x, y) in the reduced image."""
+    """The inspected box at working scale, without the frame's margins.
+
+    Returns the image (float32), the ellipse in it, the reduction factor and the offset (x, y) in the reduced image.
+    """
     factor = min(1.0, working_radius_px / cladding.mean_radius_px)
     work = grey.astype(np.float32)
     if factor < 1:
         work = cv2.resize(work, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    factor = work.shape[1] / grey.shape[1]
+        factor = work.shape[1] / grey.shape[1]
     ellipse = scaled(cladding, factor)
     half = reach_px * factor * math.sqrt(cladding.major_px / cladding.minor_px) + 6
-    x0, y0 = max(0, int(ellipse.x_px - half)), max(0, int(ellipse.y_px - half))
-    x1, y1 = int(ellipse.x_px + half) + 1, int(ellipse.y_px + half) + 1
+    top, bottom, left, right = picture_box(work)
+    x0, y0 = max(left, int(ellipse.x_px - half)), max(top, int(ellipse.y_px - half))
+    x1, y1 = min(right, int(ellipse.x_px + half) + 1), min(bottom, int(ellipse.y_px + half) + 1)
     moved = Ellipse(ellipse.x_px - x0, ellipse.y_px - y0, ellipse.major_px, ellipse.minor_px, ellipse.angle_deg)
     return work[y0:y1, x0:x1], moved, factor, (x0, y0)
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.arguments import Parser, count, size
-from errors import ExitCode, MissingDependency, NoImagesError, OutputError, UsageError, describe
+from cli.arguments import Parser, count, diameter_um, path
+from errors import ExitCode, NoImagesError, OutputError, UsageError, describe, refuse_to_start
 
 try:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     import batch
     import image_io
@@ -26,15 +24,15 @@ try:
     from calibration import DEFAULT_PATH, load_calibration
     from cli import output_folder, prompts, run_info
     from cli.image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
-    from cli.job_settings import choose_settings
+    from cli.job_settings import choose_settings, describe_settings
     from cli.logs import logging_to_file, logging_to_screen
+    from cli.screen import escape_what_cannot_be_shown, is_terminal, progress_bar, say
     from config_loader import load_config
     from inspection import InspectionSettings
     from records import FAIL, PASS, UNGRADED, InspectionRecord
-except ImportError as error:
-    missing = MissingDependency(f"A library is missing or broken ({error}).", "Run: pip install -r requirements.txt")
-    print(f"main.py: {missing}", file=sys.stderr)
-    sys.exit(int(missing.exit_code))
+    from settings import Config
+except (ImportError, KeyboardInterrupt) as error:
+    sys.exit(refuse_to_start("main.py", error))
 
 CONFIG_PATH = Path(__file__).resolve().parent / "config.json"
 logger = logging.getLogger("dscope")
@@ -42,9 +40,7 @@ logger = logging.getLogger("dscope")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. Every expected failure ends as one sentence on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the screen cannot show
+    escape_what_cannot_be_shown()
     try:
         options = parse_arguments(argv)
         console = Console(stderr=True)
@@ -63,7 +59,7 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     config = load_config(options.config, options.profile)
     calibration = load_calibration(options.calibration or DEFAULT_PATH, required=options.calibration is not None)
     if not options.inputs and not options.check_config:
-        options = ask_for_missing(options, config.fiber_types)
+        options = ask_for_missing(options, config)
     settings = choose_settings(
         config,
         calibration,
@@ -83,16 +79,27 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; raises :class:`UsageError`."""
-    parser = Parser(prog="main.py", allow_abbrev=False, description="Inspect fibre end faces by IEC 61300-3-35.")
+    parser = Parser(
+        prog="main.py",
+        allow_abbrev=False,
+        description="Inspect fibre end faces by IEC 61300-3-35.",
+        epilog="Exit codes: 0 all PASS; 1 some FAIL or UNGRADED; 2 usage or settings invalid; 3 some images could not"
+        " be inspected; 4 no image; 5 a library is missing; 6 OUTPUT cannot be used; 130 interrupted. See README.md.",
+    )
     add = parser.add_argument
     add("inputs", nargs="*", metavar="INPUT", help="image files, folders or globs; none: questions are asked")
-    add("-o", "--output", type=Path, help="folder for the results (default: results_YYYYMMDD_HHMMSS)")
+    add("-o", "--output", type=path, help="folder for the results (default: results_YYYYMMDD_HHMMSS)")
     add("--profile", help="profile of config.json, for example fast_scan or deep_inspection")
-    add("-c", "--config", type=Path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside main.py")
-    add("--calibration", type=Path, metavar="FILE", help="default: calibration.json beside main.py, where it exists")
+    add("-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside main.py")
+    add("--calibration", type=path, metavar="FILE", help="default: calibration.json beside main.py, where it exists")
     add("--fiber-type", metavar="NAME", help="fibre type of config.json: its dimensions and its rules")
-    add("--core-um", type=size, metavar="D", help="core diameter in micrometres")
-    add("--cladding-um", type=size, metavar="D", help="cladding diameter in micrometres: gives every image its scale")
+    add("--core-um", type=diameter_um, metavar="D", help="core diameter in micrometres")
+    add(
+        "--cladding-um",
+        type=diameter_um,
+        metavar="D",
+        help="cladding diameter in micrometres: gives every image its scale",
+    )
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
     add("--jobs", type=count, default=1, metavar="N", help="accepted for scripts; images are inspected one by one")
     add("--recursive", action="store_true", help="search subfolders, too")
@@ -119,14 +126,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def ask_for_missing(options: argparse.Namespace, fiber_types: Sequence[str]) -> argparse.Namespace:
+def ask_for_missing(options: argparse.Namespace, config: Config) -> argparse.Namespace:
     """Ask for what the command line left out; a usage error where nobody can answer."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise UsageError("Name at least one image, folder or glob as INPUT.", "See: python main.py --help")
     answers = prompts.ask_all(
         default_output=options.output,
-        fiber_types=fiber_types,
-        check_output=lambda path: output_folder.check_usable(path, keep_results=options.resume or options.overwrite),
+        fiber_types=config.fiber_types,
+        check_output=lambda folder: output_folder.check_usable(
+            folder, keep_results=options.resume or options.overwrite
+        ),
+        check_fiber=lambda **dimensions: choose_settings(config, None, **dimensions),
     )
     given = {name: value for name, value in vars(answers).items() if value is not None}
     return argparse.Namespace(**{**vars(options), **given, "inputs": [str(given.pop("folder"))]})
@@ -136,8 +146,9 @@ def collect_images(options: argparse.Namespace) -> Found:
     """The images to inspect; raises :class:`NoImagesError` when there is none."""
     found = find_images(options.inputs, recursive=options.recursive)
     if not found.paths:
-        why = "; ".join((*found.problems, *found.ignored)) or f"nothing in {', '.join(options.inputs)}"
-        remedy = "" if options.recursive or found.problems else "Use --recursive to search subfolders."
+        why = "; ".join((*found.problems, *found.ignored)) or f"none in '{', '.join(options.inputs)}'"
+        has_folder = any(Path(text).is_dir() for text in options.inputs)
+        remedy = "Use --recursive to search subfolders." if has_folder and not options.recursive else ""
         raise NoImagesError(f"No image found: {why}.", remedy)
     for text in found.problems:
         logger.warning("%s.", text)
@@ -162,7 +173,8 @@ def inspect_all(options: argparse.Namespace, settings: InspectionSettings, found
         output = batch.OutputOptions(folder, options.save_masks, options.save_zones)
         interrupted = False
         try:
-            with progress_bar(console, len(images), options) as advance:
+            wanted = not (options.no_progress or options.quiet)
+            with progress_bar(console, len(images), wanted=wanted) as advance:
                 batch.run(images, settings, output, advance)
         except KeyboardInterrupt:
             interrupted = True
@@ -194,27 +206,13 @@ def prepare_output(options: argparse.Namespace, settings: InspectionSettings, fo
 
 def log_start(options: argparse.Namespace, settings: InspectionSettings, images: Sequence[ImageFile]) -> None:
     """Say in the log what this run does."""
-    logger.info("Inspecting %d images into %s", len(images), options.output)
+    logger.info("Inspecting %s into %s", _counted(len(images)), options.output)
     for line in describe_settings(settings):
         logger.info(line)
-    if options.core_um and settings.cladding_um is None and settings.calibration is None:
-        logger.warning("--core-um alone gives no scale: add --cladding-um, or sizes stay in pixels.")
+    if settings.cladding_um is None and settings.calibration is None:
+        logger.warning("No scale is known: give --cladding-um or --fiber-type, or no image can pass or fail.")
     if options.jobs > 1:
         logger.info("--jobs %d: this version inspects the images one by one.", options.jobs)
-
-
-@contextmanager
-def progress_bar(
-    console: Console, total: int, options: argparse.Namespace
-) -> Iterator[Callable[[InspectionRecord], None]]:
-    """A progress bar on a terminal, nothing elsewhere. Drawn by the caller's thread: decoders borrow stderr."""
-    if options.no_progress or options.quiet or not sys.stderr.isatty():
-        yield lambda record: None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, auto_refresh=False) as bar:
-        task = bar.add_task("Inspecting", total=total)
-        yield lambda record: bar.update(task, advance=1, description=record.image_filename, refresh=True)
 
 
 def write_reports(folder: Path, description: dict[str, Any]) -> list[InspectionRecord]:
@@ -234,10 +232,10 @@ def report_outcome(
     shown = ", ".join(f"{counts[status]} {status}" for status in (PASS, FAIL, UNGRADED) if status in counts)
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
-    print(f"{len(records)} image{'s' * (len(records) != 1)}: {', '.join(parts) or 'nothing finished'}")
-    print(f"Reports: {options.output / 'summary_report.csv'}")
+    say(f"{_counted(len(records))}: {', '.join(parts) or 'nothing finished'}")
+    say(f"Reports: {options.output / 'summary_report.csv'}")
     if interrupted:
-        print("Interrupted: what is finished is complete; --resume goes on from there.")
+        say("Interrupted: what is finished is complete; --resume goes on from there.")
         return ExitCode.INTERRUPTED
     if failed or has_problems:
         return ExitCode.IMAGES_FAILED
@@ -248,40 +246,23 @@ def report_outcome(
 
 def report_check(options: argparse.Namespace, settings: InspectionSettings) -> ExitCode:
     """--check-config: all that could be wrong has been raised before."""
-    print(f"{options.config}: OK")
+    say(f"{options.config}: OK")
     where = options.calibration or DEFAULT_PATH
     scale = settings.calibration
-    print(f"{where}: OK, {scale.um_per_px:.6g} um per pixel" if scale else f"{where}: absent, which is allowed")
-    for line in describe_settings(settings):
-        print(line)
+    say(f"{where}: OK, {scale.um_per_px:.6g} um per pixel" if scale else f"{where}: absent, which is allowed")
+    say(*describe_settings(settings))
     return ExitCode.OK
 
 
 def report_dry_run(options: argparse.Namespace, settings: InspectionSettings, found: Found) -> ExitCode:
     """--dry-run: list images and settings."""
-    for path in found.paths:
-        print(path)
-    print(f"{len(found.paths)} image{'s' * (len(found.paths) != 1)} would be inspected into {options.output}")
-    for line in describe_settings(settings):
-        print(line)
+    say(*found.paths, f"{_counted(len(found.paths))} would be inspected into {options.output}")
+    say(*describe_settings(settings))
     return ExitCode.OK
 
 
-def describe_settings(settings: InspectionSettings) -> list[str]:
-    """The settings of a batch, for people."""
-
-    def um(value: float | None) -> str:
-        return "unknown" if value is None else f"{value:g} um"
-
-    scale = settings.calibration
-    return [
-        f"Profile: {settings.config.profile}",
-        f"Rule set: {settings.rule_set.name} ({settings.rule_set.title})",
-        f"Fiber type: {settings.fiber_type.name if settings.fiber_type else 'not given'}",
-        f"Core: {um(settings.core_um)}, cladding: {um(settings.cladding_um)}",
-        f"Calibration: {f'{scale.um_per_px:.6g} um per pixel' if scale else 'none'}",
-        f"Zones: {', '.join(settings.zones) if settings.zones else 'all of the rule set'}",
-    ]
+def _counted(images: int) -> str:
+    return f"{images} image{'s' * (images != 1)}"
 
 
 def _default_output() -> Path:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from errors import UsageError
+
+MAX_DIAMETER_UM = 10_000  # as in config.schema.json
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,6 +21,31 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See: python {self.prog} --help")
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:
+        """Options and inputs in any order; after ``--`` all are inputs.
+
+        Raises :class:`UsageError`, which names the option that was probably meant.
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        end = given.index("--") if "--" in given else len(given)
+        options, surplus = self.parse_known_intermixed_args(given[:end], namespace)
+        literal = given[end + 1 :]
+        if hasattr(options, "inputs"):
+            options.inputs = [*options.inputs, *literal]
+        else:
+            surplus += literal
+        if surplus:
+            self._refuse(surplus)
+        return options
+
+    def _refuse(self, surplus: Sequence[str]) -> NoReturn:
+        unknown = next((text for text in surplus if text.startswith("-")), None)
+        if unknown is None:
+            self.error(f"unexpected argument {surplus[0]!r}")
+        near = difflib.get_close_matches(unknown.partition("=")[0], self._option_string_actions, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"See: python {self.prog} --help"
+        raise UsageError(f"Unknown option {unknown}.", hint)
 
 
 def size(text: str) -> float:
@@ -27,6 +57,21 @@ def size(text: str) -> float:
     if not math.isfinite(value) or value <= 0:
         raise argparse.ArgumentTypeError(f"expected a number above zero, got {text!r}")
     return value
+
+
+def diameter_um(text: str) -> float:
+    """The diameter of a core or cladding in micrometres."""
+    value = size(text)
+    if value > MAX_DIAMETER_UM:
+        raise argparse.ArgumentTypeError(f"expected a diameter of at most {MAX_DIAMETER_UM} um, got {text!r}")
+    return value
+
+
+def path(text: str) -> Path:
+    """A path that is not empty: an empty one, as an unset variable leaves it, would mean the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a name, got nothing")
+    return Path(os.path.expanduser(text))
 
 
 def count(text: str) -> int:

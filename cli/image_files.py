@@ -48,13 +48,14 @@ def find_images(inputs: Iterable[str | Path], *, recursive: bool = False) -> Fou
         if not str(text).strip():
             problems.append("an empty name was given")
             continue
-        path = Path(os.path.expanduser(text))
-        matches = [path] if os.path.lexists(path) else [Path(hit) for hit in glob.glob(str(path), recursive=True)]
+        matches = _matches(Path(os.path.expanduser(text)))
         if not matches:
             problems.append(f"{text} does not exist" if not glob.has_magic(str(text)) else f"{text} matches nothing")
         for match in matches:
             if match.is_dir():
                 files += _images_in(match, recursive=recursive, problems=problems)
+            elif not _is_plain(match):
+                problems.append(f"{match} is neither a file nor a folder")
             elif match.suffix.lower() in IMAGE_SUFFIXES:
                 files.append(match)
             else:
@@ -106,6 +107,15 @@ def name_results(paths: Sequence[Path], *, taken_by: Sequence[Path] = ()) -> lis
 def possible_result_names(path: Path) -> set[str]:
     """Every name that :func:`name_results` may have given to this image."""
     return {_result_name(path, level) for level in range(_levels(path) + 1)}
+
+
+def _matches(path: Path) -> list[Path]:
+    """What a path or glob names; brackets in the name of an existing folder are no pattern."""
+    if os.path.lexists(path):
+        return [path]
+    hits = glob.glob(str(path), recursive=True)
+    hits = hits or glob.glob(os.path.join(glob.escape(str(path.parent)), path.name), recursive=True)
+    return [Path(hit) for hit in hits]
 
 
 def _images_in(folder: Path, *, recursive: bool, problems: list[str]) -> list[Path]:

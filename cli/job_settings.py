@@ -44,6 +44,23 @@ def choose_settings(
     )
 
 
+def describe_settings(settings: InspectionSettings) -> list[str]:
+    """The settings of a batch, for people."""
+
+    def um(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:g} um"
+
+    scale = settings.calibration
+    return [
+        f"Profile: {settings.config.profile}",
+        f"Rule set: {settings.rule_set.name} ({settings.rule_set.title})",
+        f"Fiber type: {settings.fiber_type.name if settings.fiber_type else 'not given'}",
+        f"Core: {um(settings.core_um)}, cladding: {um(settings.cladding_um)}",
+        f"Calibration: {f'{scale.um_per_px:.6g} um per pixel' if scale else 'none'}",
+        f"Zones: {', '.join(settings.zones) if settings.zones else 'all of the rule set'}",
+    ]
+
+
 def _rule_set(config: Config, fiber: FiberType | None, core_um: float | None) -> RuleSet:
     return config.rule_sets[fiber.rule_set] if fiber else config.rule_set_for_core(core_um)
 

@@ -146,7 +146,7 @@ def test_nothing_reaches_the_screen_but_sentences(outcome, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for name in ("truncated.jpg", "truncated.png", "text.png", "zero.bmp", "float.tif"):
         write(tmp_path / "in" / name, bad_files()[name][0])
-    assert main.main(["in", "-o", "out"]) == ExitCode.IMAGES_FAILED
+    assert main.main(["in", "-o", "out", "--cladding-um", "125"]) == ExitCode.IMAGES_FAILED
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 5 and all(line.startswith("Warning: ") for line in lines)
 

@@ -114,6 +114,16 @@ def test_below_a_file_nothing_can_be_written(tmp_path):
         write_calibration(tmp_path / "file" / "calibration.json", distance_um=1.0, distance_px=2.0)
 
 
+@pytest.mark.parametrize("name", [".", "folder"])
+def test_a_folder_is_no_file(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    arguments = ["--distance-um", "500", "--distance-px", "1000", "-o", name]
+    assert calibration.main(arguments) == ExitCode.OUTPUT_UNUSABLE
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -125,6 +135,7 @@ def test_below_a_file_nothing_can_be_written(tmp_path):
         ["--distance-um", "nan", "--distance-px", "10"],
         ["--check", "--distance-um", "100", "--distance-px", "10"],
         ["--unknown"],
+        ["picture.png"],
     ],
 )
 def test_misuse_of_the_script_is_one_line(tmp_path, capsys, arguments):

@@ -11,13 +11,13 @@ from errors import ExitCode, OutputError, UsageError
 FIBER_TYPES = ("single_mode_pc", "multimode_50_125")
 
 
-def ask(folder, *answers, check_output=lambda path: None):
+def ask(folder, *answers, **checks):
     screen = io.StringIO()
     text = "".join(f"{answer}\n" for answer in (folder, *answers))
     result = prompts.ask_all(
         default_output=Path("results_default"),
         fiber_types=FIBER_TYPES,
-        check_output=check_output,
+        **{"check_output": lambda path: None, **checks},
         answers=io.StringIO(text),
         screen=screen,
     )
@@ -63,6 +63,15 @@ def test_an_unknown_fiber_type_is_asked_again_with_a_hint(tmp_path):
     assert answers.fiber_type == "multimode_50_125" and "Did you mean multimode_50_125?" in screen
 
 
+def test_a_fiber_that_contradicts_the_dimensions_is_asked_again(tmp_path):
+    def check(*, core_um, cladding_um, fiber_type):
+        if (core_um, cladding_um, fiber_type) == (None, 5.0, "single_mode_pc"):
+            raise UsageError("The core (9 um) must be smaller than the cladding (5 um).")
+
+    answers, screen = ask(tmp_path, "", "y", "", "5", "single_mode_pc", "", check_fiber=check)
+    assert answers.fiber_type is None and "smaller than the cladding (5 um).\n" in screen
+
+
 def test_a_missing_folder_and_an_unusable_output_are_asked_again(tmp_path):
     def check(path):
         if path.name == "used":
@@ -98,4 +107,5 @@ class Terminal(io.StringIO):
 def test_ctrl_c_at_a_question(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", Terminal())
     assert main.main([]) == ExitCode.INTERRUPTED
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and said.splitlines()[-1].startswith("main.py: ")

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vision.residual import Residual, robust_spread
-from vision.settings import DetectionSettings
+from vision.settings import DetectionSettings, ResidualSettings
 
 NORMAL_QUANTILE = {0.5: 0.6745, 0.75: 1.1503, 0.8: 1.2816, 0.9: 1.6449}  # quantiles of |x| of a normal distribution
 SAMPLE = 20000  # pixels from which a spread is estimated
@@ -114,7 +114,7 @@ def significance(residual: Residual, settings: DetectionSettings) -> Significanc
         gain = np.float32(2 * sigma_px * np.sqrt(np.pi))
         blurred = unit_noise(cv2.GaussianBlur(raw, (0, 0), sigma_px), residual.parts, 1 / gain)
         blurred /= np.sqrt(1 + (gain * residual.boundary) ** 2)
-        unrest = np.maximum(local_unrest(blurred, residual, own.ring_quantile), own.least_unrest)
+        unrest = np.maximum(local_unrest(blurred, residual, own), own.least_unrest)
         maps.append(blurred / (unrest * ferrule))
         unrests.append(unrest)
     z = raw / (np.sqrt(1 + (2 * residual.boundary) ** 2) * unrests[0] * ferrule)
@@ -124,7 +124,15 @@ def significance(residual: Residual, settings: DetectionSettings) -> Significanc
     return Significance(z, peak, maps[0], maps[-1])
 
 
-def local_unrest(response: np.ndarray, residual: Residual, quantile: float) -> np.ndarray:
+def strong_marks(found: Significance, settings: ResidualSettings) -> np.ndarray:
+    """Pixels (H, W) bool that certainly belong to a mark, with a rim; empty when they would cover most of the image."""
+    strong = (np.abs(found.peak) >= settings.mark_sigma).astype(np.uint8)
+    strong = cv2.morphologyEx(strong, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    marks = cv2.dilate(strong, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
+    return marks if marks.mean() < 0.3 else np.zeros_like(marks)
+
+
+def local_unrest(response: np.ndarray, residual: Residual, settings: ResidualSettings) -> np.ndarray:
     """Spread of a response (1 = white noise) along the ring near each pixel; (H, W) float32.
 
     Fringes, deposition rings and modal patterns move a whole ring, and JPEG leaves some regions noisier than others:
@@ -138,6 +146,7 @@ def local_unrest(response: np.ndarray, residual: Residual, quantile: float) -> n
     turn = (np.mod(residual.angle_rad, 2 * np.pi) * (count / (2 * np.pi))).astype(np.int32) % count
     polar = np.full((count, radii), np.nan, np.float32)
     polar[turn[inside], radius[inside]] = np.abs(response[inside])
+    quantile = settings.ring_quantile
     normal = NORMAL_QUANTILE[quantile]
     width = count // sectors
     wrapped = np.concatenate([polar[-width:], polar, polar[:width]])
@@ -147,7 +156,10 @@ def local_unrest(response: np.ndarray, residual: Residual, quantile: float) -> n
     for k in range(sectors):
         pool = neighbours[:, k * width : (k + 3) * width].reshape(-1, radii)
         table[k] = _column_quantile(pool, quantile) / normal
-    whole = _column_quantile(neighbours[:, width:-width].reshape(-1, radii), 0.5) / NORMAL_QUANTILE[0.5]
+    ring = neighbours[:, width:-width].reshape(-1, radii)
+    # a large mark raises its own sector far above the rest of the ring; fringes and patterns go further round
+    table = np.minimum(table, settings.sector_cap * _column_quantile(ring, quantile) / normal)
+    whole = _column_quantile(ring, 0.5) / NORMAL_QUANTILE[0.5]
     inner = residual.inner_px
     share = np.clip((np.arange(radii) - 0.5 * inner) / (0.5 * inner), 0, 1)
     table = share * table + (1 - share) * whole

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vision.evidence import Evidence, Significance
+from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 
 
@@ -48,33 +49,57 @@ def confirmed_regions(
     found: Significance,
     evidence: list[Evidence],
     skeleton: np.ndarray | None,
+    residual: Residual,
     inside: np.ndarray,
     cladding_radius_px: float,
     settings: DetectionSettings,
 ) -> list[Region]:
     """All confirmed marks of both polarities at working scale."""
-    regions: list[Region] = []
-    for polarity in (-1, 1):
-        confidence = confidence_map(evidence, skeleton, polarity, settings)
-        confirmed = (confidence >= settings.confidence_threshold - 1e-6) & inside
-        voters = _voters(evidence, skeleton, polarity)
-        compact = _compact_regions(found, confirmed, confidence, voters, polarity, inside, settings)
-        regions += compact
-        line = next((e for e in evidence if e.name == "LEI"), None)
-        if line is not None:
-            regions += _faint_lines(
-                found, line, compact, confirmed, confidence, voters, polarity, inside, cladding_radius_px, settings
-            )
+    votes = {polarity: _votes(evidence, skeleton, inside, polarity, settings) for polarity in (-1, 1)}
+    regions = [r for p in votes for r in _compact_regions(found, votes[p], p, inside, settings)]
+    line = next((e for e in evidence if e.name == "LEI"), None)
+    if line is not None:
+        compact = list(regions)
+        for polarity in votes:
+            free = inside & ~_explained(compact, polarity, inside.shape, settings.growth)
+            regions += _faint_lines(found, line, votes[polarity], polarity, free, cladding_radius_px, settings)
+    regions = [r for r in regions if not runs_along_boundary(r, residual, settings.growth)]
     regions = absorb_halos(regions, inside.shape, settings.growth)
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
     return [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
 
 
-def _voters(evidence: list[Evidence], skeleton: np.ndarray | None, polarity: int) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class _Votes:
+    """Confidence map of one polarity, where it is confirmed, and who voted; all (H, W)."""
+
+    confidence: np.ndarray
+    confirmed: np.ndarray
+    voters: dict[str, np.ndarray]
+
+
+def _votes(
+    evidence: list[Evidence],
+    skeleton: np.ndarray | None,
+    inside: np.ndarray,
+    polarity: int,
+    settings: DetectionSettings,
+) -> _Votes:
+    confidence = confidence_map(evidence, skeleton, polarity, settings)
+    confirmed = (confidence >= settings.confidence_threshold - 1e-6) & inside
     voters = {item.name: item.of(polarity) >= item.threshold for item in evidence}
     if skeleton is not None:
         voters["Skeleton"] = skeleton
-    return voters
+    return _Votes(confidence, confirmed, voters)
+
+
+def _explained(regions: list[Region], polarity: int, shape: tuple[int, int], growth: GrowthSettings) -> np.ndarray:
+    """Pixels (H, W) bool where the line detector only echoes compact marks: on them, and on the flanks of others."""
+    own, other = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for region in regions:
+        (own if region.polarity == polarity else other)[region.rows, region.cols] = 1
+    reach = 2 * int(growth.halo_reach_px) + 1
+    return (cv2.dilate(own, np.ones((5, 5), np.uint8)) | cv2.dilate(other, np.ones((reach + 4, reach + 4), np.uint8))) > 0
 
 
 def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
@@ -83,68 +108,53 @@ def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
 
 
 def _compact_regions(
-    found: Significance,
-    confirmed: np.ndarray,
-    confidence: np.ndarray,
-    voters: dict[str, np.ndarray],
-    polarity: int,
-    inside: np.ndarray,
-    settings: DetectionSettings,
+    found: Significance, votes: _Votes, polarity: int, inside: np.ndarray, settings: DetectionSettings
 ) -> list[Region]:
     """Marks that stand out by themselves, grown where the residual stays above noise and near its local peak."""
     growth = settings.growth
     peak, fine, coarse = polarity * found.peak, polarity * found.fine, polarity * found.coarse
-    seeds = confirmed & (peak >= settings.min_peak_sigma)
+    near_confirmed = cv2.dilate(votes.confirmed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    seeds = near_confirmed & (peak >= settings.min_peak_sigma) & inside
     extent = (fine > growth.min_sigma) & (fine > growth.share_of_peak * _local_maximum(fine, 4))
     extent |= (coarse > growth.min_sigma) & (coarse > 0.5 * _local_maximum(coarse, 6)) & (coarse > fine)
     extent = (extent & inside) | seeds
     _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
     wanted = np.unique(labels[seeds])
-    return _regions_of(labels, wanted[wanted > 0], confidence, peak, voters, polarity)
+    return _regions_of(labels, wanted[wanted > 0], votes, peak, polarity)
 
 
 def _faint_lines(
     found: Significance,
     line: Evidence,
-    compact: list[Region],
-    confirmed: np.ndarray,
-    confidence: np.ndarray,
-    voters: dict[str, np.ndarray],
+    votes: _Votes,
     polarity: int,
-    inside: np.ndarray,
+    free: np.ndarray,
     cladding_radius_px: float,
     settings: DetectionSettings,
 ) -> list[Region]:
     """Lines seen only by the line detector: long enough, and bright or dark along their own length too."""
     growth = settings.growth
-    explained = np.zeros(inside.shape, np.uint8)
-    for region in compact:
-        explained[region.rows, region.cols] = 1
-    explained = cv2.dilate(explained, np.ones((5, 5), np.uint8)) > 0
     response = line.of(polarity)
-    extent = (response > growth.line_sigma) & (response > 0.6 * _local_maximum(response, 3)) & inside & ~explained
+    extent = (response > growth.line_sigma) & (response > 0.6 * _local_maximum(response, 3)) & free
     _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
-    wanted = np.unique(labels[confirmed & extent & (response >= line.threshold)])
+    sure = response >= growth.sure_line_sigma
+    wanted = np.unique(labels[extent & (votes.confirmed & (response >= line.threshold) | sure)])
     fine = polarity * found.fine
-    lines = _regions_of(labels, wanted[wanted > 0], confidence, polarity * found.peak, voters, polarity)
-    shortest = growth.min_line_length_share * cladding_radius_px
+    lines = _regions_of(labels, wanted[wanted > 0], votes, polarity * found.peak, polarity)
     kept = []
     for region in lines:
         length, _ = _box(region)
         support = float(fine[region.rows, region.cols].mean()) * math.sqrt(length / 2.5)
-        sure = float(response[region.rows, region.cols].max()) >= growth.sure_line_sigma
-        if length >= shortest and (sure or support >= growth.min_line_sigma):
+        agreed = votes.confirmed[region.rows, region.cols].any()
+        shortest = growth.min_line_length_share if agreed else growth.sure_line_length_share
+        needed = growth.min_line_sigma if agreed else 0.5 * growth.min_line_sigma
+        if length >= shortest * cladding_radius_px and support >= needed:
             kept.append(replace(region, line=True, peak_sigma=max(region.peak_sigma, support)))
     return kept
 
 
 def _regions_of(
-    labels: np.ndarray,
-    wanted: np.ndarray,
-    confidence: np.ndarray,
-    peak: np.ndarray,
-    voters: dict[str, np.ndarray],
-    polarity: int,
+    labels: np.ndarray, wanted: np.ndarray, votes: _Votes, peak: np.ndarray, polarity: int
 ) -> list[Region]:
     """Regions of the wanted labels of a component image."""
     if not len(wanted):
@@ -157,9 +167,25 @@ def _regions_of(
     for r, c in zip(
         np.split(rows, np.flatnonzero(np.diff(of)) + 1), np.split(cols, np.flatnonzero(np.diff(of)) + 1), strict=True
     ):
-        names = tuple(name for name, votes in voters.items() if votes[r, c].any())
-        regions.append(Region(r, c, polarity, float(confidence[r, c].max()), float(peak[r, c].max()), names))
+        names = tuple(name for name, cast in votes.voters.items() if cast[r, c].any())
+        regions.append(Region(r, c, polarity, float(votes.confidence[r, c].max()), float(peak[r, c].max()), names))
     return regions
+
+
+def runs_along_boundary(region: Region, residual: Residual, growth: GrowthSettings) -> bool:
+    """Whether a region is a thin arc along a circular boundary of the fibre: fringe or misfit, not a mark."""
+    boundary = float(np.mean(residual.boundary[region.rows, region.cols]))
+    if boundary < growth.arc_min_boundary or region.peak_sigma >= growth.arc_max_sigma:
+        return False
+    radius = residual.radius_px[region.rows, region.cols]
+    angle = residual.angle_rad[region.rows, region.cols]
+    mean = float(np.mean(radius))
+    middle = np.angle(np.mean(np.exp(1j * angle)))
+    turned = np.angle(np.exp(1j * (angle - middle)))
+    tangential = mean * float(np.ptp(turned)) + 1.0
+    thickness = len(region.rows) / tangential
+    radial = 2.0 * float(np.std(radius)) * math.sqrt(3.0) + 1.0  # width of a uniform band of that spread
+    return tangential >= growth.arc_min_ratio * max(thickness, 0.6 * radial)
 
 
 def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSettings) -> list[Region]:

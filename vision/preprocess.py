@@ -55,6 +55,32 @@ def poorly_lit(grey: np.ndarray, share: float, band: float) -> bool:
     return bool(counts[:width].sum() > share or counts[-width:].sum() > share)
 
 
+def picture_box(grey: np.ndarray) -> tuple[int, int, int, int]:
+    """Box (top, bottom, left, right; half open) of the picture proper, without black borders or lines along the frame.
+
+    Frame grabbers and video cameras leave dark margins or bright lines there: rows or columns near a side whose median
+    differs from the picture's by far more than vignetting does.
+    """
+    top, bottom = _margins(np.median(grey, axis=1))
+    left, right = _margins(np.median(grey, axis=0))
+    return top, bottom, left, right
+
+
+def _margins(levels: np.ndarray) -> tuple[int, int]:
+    """First and last + 1 index of a run of row (column) medians without the odd ones near both ends."""
+    count = len(levels)
+    depth = count // 16
+    if depth < 3:
+        return 0, count
+
+    def odd(side: np.ndarray) -> int:
+        reference = float(np.median(side[depth : 2 * depth]))
+        strange = np.flatnonzero(np.abs(side[:depth] - reference) > max(12.0, 0.3 * reference))
+        return min(int(strange[-1]) + 4, depth) if len(strange) else 0
+
+    return odd(levels), count - odd(levels[::-1])
+
+
 def divide_by_flat_field(grey: np.ndarray, flat_field: np.ndarray) -> np.ndarray:
     """Grey divided by the smoothed flat field, its mean level kept, (H, W) uint8."""
     smooth = cv2.GaussianBlur(flat_field.astype(np.float32), (0, 0), 5)

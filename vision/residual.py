@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -47,13 +48,22 @@ def robust_spread(values: np.ndarray) -> float:
     return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
 
 
-def radial_residual(grey: np.ndarray, ellipse: Ellipse, reach_px: float, settings: ResidualSettings) -> Residual:
-    """Residual and noise of a grey image (H, W) out to ``reach_px`` (fibre frame) from the fibre's centre."""
+def radial_residual(
+    grey: np.ndarray,
+    ellipse: Ellipse,
+    reach_px: float,
+    settings: ResidualSettings,
+    marked: np.ndarray | None = None,
+) -> Residual:
+    """Residual and noise of a grey image (H, W) out to ``reach_px`` (fibre frame) from the fibre's centre.
+
+    ``marked`` (H, W) bool: pixels that are known not to be background.
+    """
     image = grey.astype(np.float32)
     radius, angle = polar_maps(image.shape, ellipse)
     inside = radius < reach_px
     step = 1.0 / settings.radial_oversampling
-    profile = background_profile(image, ellipse, np.arange(0, reach_px + 2, step), settings)
+    profile = background_profile(image, ellipse, np.arange(0, reach_px + 2, step), settings, marked)
     slope = np.abs(cv2.sepFilter2D(profile, cv2.CV_32F, _slope_kernel(settings), np.ones(1, np.float32)))
     slope = cv2.dilate(slope, np.ones((1, 2 * settings.radial_oversampling + 1), np.uint8))
     column = radius / step
@@ -77,12 +87,20 @@ def radial_residual(grey: np.ndarray, ellipse: Ellipse, reach_px: float, setting
 
 
 def background_profile(
-    image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, settings: ResidualSettings
+    image: np.ndarray,
+    ellipse: Ellipse,
+    radii_px: np.ndarray,
+    settings: ResidualSettings,
+    marked: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sliding angular median, (sectors, radii) float32; near the centre the median of the whole ring."""
     per_sector = max(1, round(settings.angles / settings.sectors))
     count = per_sector * settings.sectors
-    polar = unwrap(image, ellipse, radii_px, np.arange(count) * (2 * np.pi / count))
+    angles = np.arange(count) * (2 * np.pi / count)
+    polar = unwrap(image, ellipse, radii_px, angles)
+    if marked is not None:
+        covered = unwrap(marked.astype(np.float32), ellipse, radii_px, angles) > 0.01
+        polar = _bridged(polar, covered)
     ring = _nanmedian(polar)
     ring = np.where(np.isfinite(ring), ring, np.nanmedian(polar))
     inner_px = settings.inner_share * ellipse.mean_radius_px
@@ -96,6 +114,17 @@ def background_profile(
     profile = np.where(np.isfinite(profile), profile, ring)
     blend = np.clip(radii_px / settings.ring_radius_px - 1, 0, 1)[None, :]
     return (blend * profile + (1 - blend) * ring[None, :]).astype(np.float32)
+
+
+def _bridged(polar: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Replace covered samples by what lies beside them on the same ring (linear in the angle)."""
+    turn = np.arange(len(polar))
+    for column in np.flatnonzero(covered.any(axis=0)):
+        free = np.isfinite(polar[:, column]) & ~covered[:, column]
+        if free.sum() > 0.25 * len(polar):
+            hidden = covered[:, column]
+            polar[hidden, column] = np.interp(turn[hidden], turn[free], polar[free, column], period=len(polar))
+    return polar
 
 
 def _sliding_median(polar: np.ndarray, per_sector: int, half: int) -> np.ndarray:
@@ -138,7 +167,7 @@ def noise_by_brightness(
         return lambda grey: np.full_like(grey, level)
     edges = np.unique(np.quantile(background, np.linspace(0, 1, settings.noise_bins + 1)))
     centres, sigmas = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         values = residual[(background >= low) & (background <= high)]
         if len(values) >= 100:
             centres.append(0.5 * (low + high))

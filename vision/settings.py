@@ -80,6 +80,8 @@ class ResidualSettings:
     clip_sigma: float
     ring_quantile: float
     least_unrest: float
+    sector_cap: float
+    mark_sigma: float
     ferrule_factor: float
 
 
@@ -135,7 +137,11 @@ class GrowthSettings:
     line_sigma: float
     min_line_sigma: float
     sure_line_sigma: float
+    sure_line_length_share: float
     min_line_length_share: float
+    arc_min_boundary: float
+    arc_min_ratio: float
+    arc_max_sigma: float
     halo_reach_px: float
     halo_ratio: float
     join_gap_share: float

@@ -1,0 +1,52 @@
+"""The terminal: the closing summary on stdout, the progress bar on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from records import InspectionRecord
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let stdout and stderr write escapes for characters that they cannot show, as file names may hold them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at this stream; a stream that is closed or absent is no terminal."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def say(*lines: object) -> None:
+    """Print lines to stdout; a reader that has gone away (``| head``) is no failure of the inspection."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):  # or Python complains once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def progress_bar(console: Console, total: int, *, wanted: bool) -> Iterator[Callable[[InspectionRecord], None]]:
+    """A progress bar on a terminal, nothing elsewhere. Drawn by the caller's thread: decoders borrow stderr."""
+    if not wanted or not is_terminal(sys.stderr):
+        yield lambda record: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, auto_refresh=False) as bar:
+        task = bar.add_task("Inspecting", total=total)
+        yield lambda record: bar.update(task, advance=1, description=record.image_filename, refresh=True)

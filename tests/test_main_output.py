@@ -1,0 +1,168 @@
+"""What main.py leaves in OUTPUT: whatever ends the batch, with --resume and --overwrite, tables, log and run.json."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from faces import write
+from main_runs import KNOWN, images, one_sentence, statuses
+
+import batch
+import main
+import reporting
+from errors import ExitCode, OutputError
+
+pytestmark = pytest.mark.usefixtures("isolated")
+
+
+@pytest.mark.parametrize("output", ["file", "file/out", "/proc/out"])
+def test_output_that_cannot_be_written(by_name, capsys, output):
+    images("pass.png")
+    Path("file").write_text("in the way")
+    assert main.main(["in", "-o", output]) == ExitCode.OUTPUT_UNUSABLE
+    one_sentence(capsys.readouterr())
+
+
+def test_results_of_another_run_are_not_touched(by_name, capsys):
+    images("pass.png")
+    assert main.main(["in", "-o", "out"]) == ExitCode.OK
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main.main(["in", "-o", "out"]) == ExitCode.OUTPUT_UNUSABLE
+    assert "--resume" in one_sentence(capsys.readouterr())
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_keeps_what_was_finished(by_name, monkeypatch, capsys):
+    images("pass1.png", "pass2.png", "pass3.png")
+    append = reporting.append_record
+
+    def full_at_3(path, record):
+        if record.image_filename == "pass3.png":
+            raise OutputError("Cannot write results.jsonl: No space left on device.")
+        append(path, record)
+
+    monkeypatch.setattr(reporting, "append_record", full_at_3)
+    assert main.main(["in", "-o", "out", *KNOWN]) == ExitCode.OUTPUT_UNUSABLE
+    assert "No space left" in one_sentence(capsys.readouterr())
+    assert list(statuses()) == ["pass1.png", "pass2.png"]
+    monkeypatch.setattr(reporting, "append_record", append)
+    assert main.main(["in", "-o", "out", *KNOWN, "--resume"]) == ExitCode.OK
+    assert list(statuses()) == ["pass1.png", "pass2.png", "pass3.png"]
+
+
+def test_an_interrupted_batch_is_complete_so_far_and_can_be_resumed(by_name, monkeypatch, capsys):
+    images("pass1.png", "pass2.png", "pass10.png")
+    inspect, calls = batch.inspect_file, []
+
+    def interrupted(path, settings, *, name):
+        calls.append(path.name)
+        if path.name == "pass2.png":
+            raise KeyboardInterrupt
+        return inspect(path, settings, name=name)
+
+    monkeypatch.setattr(batch, "inspect_file", interrupted)
+    assert main.main(["in", "-o", "out"]) == ExitCode.INTERRUPTED
+    assert list(statuses()) == ["pass1.png"]
+    assert "--resume" in capsys.readouterr().out
+    monkeypatch.setattr(batch, "inspect_file", lambda *a, **k: calls.append(a[0].name) or inspect(*a, **k))
+    assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
+    assert calls == ["pass1.png", "pass2.png", "pass2.png", "pass10.png"]
+    assert list(statuses()) == ["pass1.png", "pass2.png", "pass10.png"]
+
+
+def test_an_unexpected_error_is_a_sentence_and_its_traceback_is_in_the_log(by_name, monkeypatch, capsys):
+    images("pass.png")
+
+    def broken(*_, **__):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(reporting, "write_summary", broken)
+    assert main.main(["in", "-o", "out", *KNOWN]) == ExitCode.IMAGES_FAILED
+    assert "boom" in one_sentence(capsys.readouterr())
+    assert "Traceback" in next(Path("out").glob("inspection_*.log")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["pass [links].png", "pass[bold].png", "pass\udcff.png", "pass \x1b[31m.png", "pass\n.png"]
+)
+def test_odd_file_names(by_name, monkeypatch, capsys, name):
+    images(name)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main.main(["in", "-o", "out", "-v"]) == ExitCode.OK
+    assert len(statuses()) == 1
+    assert "1 PASS" in capsys.readouterr().out
+
+
+# --- resume and overwrite --------------------------------------------------------------------------------------------
+
+
+def test_resuming_with_other_settings_is_refused(by_name, capsys):
+    images("pass.png")
+    assert main.main(["in", "-o", "out", "--cladding-um", "125"]) == ExitCode.OK
+    capsys.readouterr()
+    assert main.main(["in", "-o", "out", "--resume", "--cladding-um", "140"]) == ExitCode.OUTPUT_UNUSABLE
+    assert "other settings" in one_sentence(capsys.readouterr())
+
+
+def test_resuming_never_overwrites_files_of_an_image_of_the_same_name(by_name):
+    images("pass.png", folder="a")
+    images("pass.png", folder="b")
+    assert main.main(["a", "-o", "out"]) == ExitCode.OK
+    assert main.main(["b", "-o", "out", "--resume"]) == ExitCode.OK
+    tables = {path.name for path in Path("out/details").glob("*_report.csv")}
+    assert tables == {"pass_report.csv", "b_pass_png_report.csv"}
+    assert len(statuses()) == 2
+
+
+def test_overwriting_replaces_results_and_spares_other_files(by_name):
+    images("pass1.png", "fail2.png")
+    assert main.main(["in", "-o", "out"]) == ExitCode.NOT_ALL_PASSED
+    Path("out/notes.txt").write_text("mine")
+    os.remove("in/fail2.png")
+    assert main.main(["in", "-o", "out", "--overwrite"]) == ExitCode.OK
+    assert list(statuses()) == ["pass1.png"]
+    assert {path.name for path in Path("out/details").iterdir()} == {"pass1_report.csv"}
+    assert Path("out/notes.txt").read_text() == "mine"
+
+
+def test_results_beside_the_images(by_name):
+    images("pass.png")
+    assert main.main(["in", "-o", "in"]) == ExitCode.OK
+    assert main.main(["in", "-o", "in", "--recursive", "--overwrite"]) == ExitCode.OK
+    assert list(statuses("in")) == ["pass.png"]
+
+
+# --- tables, log, run.json --------------------------------------------------------------------------------------------
+
+
+def test_results_are_listed_in_natural_order(by_name):
+    images("pass10.png", "pass2.png", "pass1.png")
+    assert main.main(["in/pass10.png", "in", "-o", "out"]) == ExitCode.OK
+    assert list(statuses()) == ["pass1.png", "pass2.png", "pass10.png"]
+
+
+def test_the_log_file_tells_the_story(by_name):
+    images("pass1.png", "lost2.png")
+    main.main(["in", "-o", "out", "--jobs", "3"])
+    (log,) = Path("out").glob("inspection_*.log")
+    assert re.fullmatch(r"inspection_\d{4}-\d\d-\d\d\.log", log.name)
+    text = log.read_text(encoding="utf-8")
+    for part in ("Inspecting 2 images", "Rule set:", "Processing pass1.png...", "Duration:", "lost2.png", "--jobs 3"):
+        assert part in text
+
+
+def test_run_json_says_how_the_results_came_about(by_name):
+    images("pass1.png", "fail2.png")
+    write(Path("scale.json"), b'{"um_per_px": 0.5}')
+    main.main(["in", "-o", "out", "--calibration", "scale.json", "--zones", "cladding,core", "--core-um", "50"])
+    run = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    assert run["counts"] == {"images": 2, "PASS": 1, "FAIL": 1}
+    assert run["calibration"]["um_per_px"] == 0.5 and len(run["calibration_sha256"]) == 64
+    assert run["zones"] == ["Core", "Cladding"] and run["core_um"] == 50 and run["cladding_um"] is None
+    assert run["start"] <= run["end"] and run["arguments"][0] == "in"
+    assert run["config"]["detection"] and len(run["config_sha256"]) == 64
+    assert {"python", "opencv", "numpy"} <= set(run["versions"])
