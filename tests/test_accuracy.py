@@ -186,7 +186,7 @@ def counts(reported: np.ndarray | None, truth: np.ndarray) -> tuple[int, int, in
         (None, block(7, 80, 100), (1, 0, 0, 0)),
         (block(1, 80, 100), block(0, 0, 0), (0, 0, 1, 0)),
         (block(1, 80, 100, width=1), block(7, 80, 100), (1, 1, 1, 1)),  # with 2 px around it: 3 of 10 columns
-        (block(1, 80, 100, size=8, width=1), block(7, 80, 100, width=11), (1, 0, 1, 1)),  # just below 30 %
+        (block(1, 80, 100, width=1), block(7, 80, 100, width=11), (1, 0, 1, 1)),  # 3 of 11
         (block(1, 80, 112), block(7, 80, 100), (1, 0, 1, 0)),  # three of ten columns lie within 3 px
         (block(1, 80, 112, width=2), block(7, 80, 100), (1, 0, 1, 1)),
         (block(1, 80, 100), block(65535, 80, 100), (0, 0, 1, 1)),  # do not judge

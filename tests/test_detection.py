@@ -99,11 +99,15 @@ def test_the_size_of_a_mark_is_that_of_the_truth_whatever_its_contrast(mark, con
 
 @pytest.mark.parametrize("polarity", ["dark", "bright"])
 def test_a_scratch_that_no_single_pixel_shows_is_found(polarity):
-    faint = Mark("scratch", polarity, -15.0, 30.0, 25.0, length_px=70.0, width_px=2.0, contrast_grey=8.0, seed=3)
-    rendering = face(faint, optics=Optics(shot_gain=0.02, read_sigma=1.5))
+    faint = Mark("scratch", polarity, -15.0, 40.0, 65.0, length_px=50.0, width_px=2.0, contrast_grey=4.5, seed=3)
+    optics = Optics(shot_gain=0.02, read_sigma=1.5)
+    assert optics.sigma_grey(UNLIT.cladding_grey) > 0.45 * faint.contrast_grey
+    rendering = face(faint, optics=optics)
     cladding = truth_ellipse(rendering.truth["fiber"])
-    score = score_labels(search(rendering.image, cladding)[0].labels, rendering.labels, cladding)
-    assert score.found == 1 and score.true == score.reported
+    found, defects = search(rendering.image, cladding)
+    score = score_labels(found.labels, rendering.labels, cladding)
+    assert (score.found, score.true, score.reported) == (1, 1, 1)
+    assert defects[0].kind == "Scratch" and defects[0].polarity == polarity
 
 
 def test_several_marks_are_several_defects_of_one_label_each():

@@ -19,6 +19,9 @@ from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 
 
+COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
+
+
 @dataclass(frozen=True)
 class Region:
     """A confirmed mark: its pixels (row, col) at working scale and how it was found."""
@@ -102,6 +105,11 @@ def _explained(regions: list[Region], polarity: int, shape: tuple[int, int], gro
     return (cv2.dilate(own, np.ones((5, 5), np.uint8)) | cv2.dilate(other, np.ones((reach + 4, reach + 4), np.uint8))) > 0
 
 
+def _dilated(mask: np.ndarray) -> np.ndarray:
+    """A mask (bool) with a rim of one pixel."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
 def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
     size = 2 * radius_px + 1
     return cv2.dilate(values, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
@@ -113,8 +121,10 @@ def _compact_regions(
     """Marks that stand out by themselves, grown where the residual stays above noise and near its local peak."""
     growth = settings.growth
     peak, fine, coarse = polarity * found.peak, polarity * found.fine, polarity * found.coarse
-    near_confirmed = cv2.dilate(votes.confirmed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    seeds = near_confirmed & (peak >= settings.min_peak_sigma) & inside
+    seeds = _dilated(votes.confirmed) & (peak >= settings.min_peak_sigma) & inside
+    both = [votes.voters[name] for name in COMPACT if name in votes.voters]
+    if len(both) == len(COMPACT):  # line detectors also answer to shading and JPEG blocks
+        seeds &= _dilated(both[0] & both[1]) | (peak >= settings.min_lone_peak_sigma)
     extent = (fine > growth.min_sigma) & (fine > growth.share_of_peak * _local_maximum(fine, 4))
     extent |= (coarse > growth.min_sigma) & (coarse > 0.5 * _local_maximum(coarse, 6)) & (coarse > fine)
     extent = (extent & inside) | seeds

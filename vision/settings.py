@@ -155,6 +155,7 @@ class DetectionSettings:
     working_radius_px: float
     smoothing_px: tuple[float, ...]
     min_peak_sigma: float
+    min_lone_peak_sigma: float
     residual: ResidualSettings
     algorithms: AlgorithmsSettings
     growth: GrowthSettings
