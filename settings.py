@@ -61,6 +61,7 @@ class Measurement:
 @dataclass(frozen=True)
 class Classification:
     scratch_min_aspect_ratio: float
+    line_min_aspect_ratio: float
     crack_min_tortuosity: float
     crack_min_roughness: float
     chip_max_edge_distance_share: float

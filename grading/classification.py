@@ -19,14 +19,11 @@ class Appearance:
 def classify(shape: Shape, look: Appearance, cladding_radius_px: float, limits: Classification) -> str:
     """Scratch, Crack, Chip, Pit/Dig or Contamination.
 
-    Long thin marks are scratches when straight or smoothly curved and cracks when jagged; marks that reach the
-    cladding edge are chips; of the compact rest, round sharp ones are pits and soft, large or ragged ones contamination.
+    Long thin marks are scratches when straight or smoothly curved and cracks when jagged; other marks that reach the
+    cladding edge are chips; of the compact rest, small round ones are pits and soft, large or ragged ones contamination.
     """
-    line_ratio = shape.path_px / max(shape.line_width_px, 1e-6)
-    if (
-        shape.length_px / shape.width_px >= limits.scratch_min_aspect_ratio
-        or line_ratio >= 3 * limits.scratch_min_aspect_ratio
-    ):
+    long = shape.length_px >= limits.scratch_min_aspect_ratio * shape.width_px
+    if long or shape.path_px >= limits.line_min_aspect_ratio * shape.line_width_px:
         jagged = shape.tortuosity >= limits.crack_min_tortuosity or shape.roughness >= limits.crack_min_roughness
         return "Crack" if jagged else "Scratch"
     edge = limits.chip_max_edge_distance_share * cladding_radius_px

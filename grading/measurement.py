@@ -49,7 +49,7 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     """Measure the region made of the image pixels (rows, cols)."""
     u, v = to_frame(cladding, cols, rows)
     radius = np.hypot(u, v)
-    mask, origin = _frame_mask(rows, cols, cladding)
+    mask = _frame_mask(rows, cols, cladding)
     area = float(len(rows))  # the frame keeps areas
     outline = max(cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
     points = np.column_stack([u, v]).astype(np.float32)
@@ -61,7 +61,7 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     perimeter = cv2.arcLength(outline, True) / OVERSAMPLING + 0.5
     hull_area = cv2.contourArea(cv2.convexHull(outline.reshape(-1, 1, 2)))
     filled = float(np.count_nonzero(mask))
-    path, tortuosity, roughness = _centre_line(points, length, width, area)
+    path, tortuosity, roughness = _centre_line(points, length, area)
     box = _box_corners(bu, bv, length, width, angle, cladding)
     return Shape(
         centroid_px=(float(np.mean(cols)), float(np.mean(rows))),
@@ -83,8 +83,8 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     )
 
 
-def _frame_mask(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> tuple[np.ndarray, tuple[float, float]]:
-    """The region drawn in the fibre frame with oversampling, for its outline; uint8 and the frame origin of its pixel 0."""
+def _frame_mask(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> np.ndarray:
+    """The region drawn in the fibre frame with oversampling, for its outline; uint8."""
     top, left = rows.min() - 1, cols.min() - 1
     patch = np.zeros((rows.max() - top + 2, cols.max() - left + 2), np.uint8)
     patch[rows - top, cols - left] = 255
@@ -97,21 +97,21 @@ def _frame_mask(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> tuple[
     mask = (drawn > 127).astype(np.uint8)
     if not mask.any():
         mask[mask.shape[0] // 2, mask.shape[1] // 2] = 1
-    return mask, (u0, v0)
+    return mask
 
 
-def _centre_line(points: np.ndarray, length: float, width: float, area: float) -> tuple[float, float, float]:
+def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float, float, float]:
     """Path length (px), tortuosity and roughness (widths) of the centre line along the longest direction.
 
     The centre line is the mean across the principal axis in slices of about a width; its path is compared with the
     chord, and its scatter with a smooth (quadratic) course.
     """
-    if length < 3 * width or len(points) < 8:
+    mean_width = max(1.0, area / length)
+    if length < 3 * mean_width or len(points) < 8:
         return length, 1.0, 0.0
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(centred.T))
     along, across = centred @ vectors[:, 1], centred @ vectors[:, 0]
-    mean_width = max(1.0, area / length)
     count = int(np.clip((along.max() - along.min()) / max(2.0, mean_width), 3, 200))
     index = np.minimum(((along - along.min()) / (np.ptp(along) + 1e-9) * count).astype(int), count - 1)
     members = np.bincount(index, minlength=count)

@@ -33,6 +33,7 @@ class Region:
     peak_sigma: float
     detected_by: tuple[str, ...]
     line: bool = False  # found as a faint line
+    mixed: bool = False  # dark and bright parts together
 
 
 def confidence_map(
@@ -68,6 +69,7 @@ def confirmed_regions(
             regions += _faint_lines(found, line, votes[polarity], polarity, free, cladding_radius_px, settings)
     regions = [r for r in regions if not runs_along_boundary(r, residual, settings.growth)]
     regions = absorb_halos(regions, inside.shape, settings.growth)
+    regions = [trimmed(r, residual, settings.growth) for r in regions]
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
     return [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
 
@@ -158,9 +160,17 @@ def _faint_lines(
         agreed = votes.confirmed[region.rows, region.cols].any()
         shortest = growth.min_line_length_share if agreed else growth.sure_line_length_share
         needed = growth.min_line_sigma if agreed else 0.5 * growth.min_line_sigma
+        if _along_pixel_grid(region):  # JPEG blocks, row and column noise
+            needed, shortest = 1.6 * growth.min_line_sigma, growth.sure_line_length_share
         if length >= shortest * cladding_radius_px and support >= needed:
             kept.append(replace(region, line=True, peak_sigma=max(region.peak_sigma, support)))
     return kept
+
+
+def _along_pixel_grid(region: Region) -> bool:
+    """Whether a line runs exactly along rows or columns: within 2 degrees."""
+    axis = _axis(region)
+    return min(abs(axis.dx), abs(axis.dy)) < math.sin(math.radians(2))
 
 
 def _regions_of(
@@ -198,6 +208,26 @@ def runs_along_boundary(region: Region, residual: Residual, growth: GrowthSettin
     return tangential >= growth.arc_min_ratio * max(thickness, 0.6 * radial)
 
 
+def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Region:
+    """A clear mark cut back to a share of its own contrast: its size must not depend on how strong it is.
+
+    Growth works on smoothed significance, which spreads a strong mark. Faint marks are left as they were grown.
+    """
+    if region.peak_sigma < growth.trim_sigma or region.mixed:
+        return region
+    top, left = max(0, region.rows.min() - 5), max(0, region.cols.min() - 5)
+    window = np.s_[top : region.rows.max() + 6, left : region.cols.max() + 6]
+    values = cv2.GaussianBlur(region.polarity * residual.grey[window], (0, 0), 0.6)
+    own = np.zeros(values.shape, bool)
+    own[region.rows - top, region.cols - left] = True
+    peak = _local_maximum(np.where(own, values, 0).astype(np.float32), 4)
+    inside = own & (values >= growth.trim_share * peak) & (values > 2 * residual.noise[window])
+    if not inside.any():
+        return region
+    rows, cols = np.nonzero(inside)
+    return replace(region, rows=rows + top, cols=cols + left)
+
+
 def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSettings) -> list[Region]:
     """Marks of opposite polarity that hug each other are one: a mark and its halo, or a bump with its shadow.
 
@@ -210,7 +240,7 @@ def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSe
         if host is None:
             kept.append(region)
         elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
-            kept[host] = _united([kept[host], region], [])
+            kept[host] = replace(_united([kept[host], region], []), mixed=True)
     return kept
 
 
@@ -334,4 +364,5 @@ def _united(parts: list[Region], bridges: list[tuple[np.ndarray, np.ndarray]]) -
         max(p.peak_sigma for p in parts),
         names,
         all(p.line for p in parts),
+        any(p.mixed for p in parts),
     )
