@@ -69,6 +69,7 @@ def confirmed_regions(
             regions += _faint_lines(found, line, votes[polarity], polarity, free, cladding_radius_px, settings)
     regions = [r for r in regions if not runs_along_boundary(r, residual, settings.growth)]
     regions = absorb_halos(regions, inside.shape, settings.growth)
+    regions = [r for r in regions if not is_shading(r, cladding_radius_px, settings.growth)]
     regions = [trimmed(r, residual, settings.growth) for r in regions]
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
     return [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
@@ -104,7 +105,9 @@ def _explained(regions: list[Region], polarity: int, shape: tuple[int, int], gro
     for region in regions:
         (own if region.polarity == polarity else other)[region.rows, region.cols] = 1
     reach = 2 * int(growth.halo_reach_px) + 1
-    return (cv2.dilate(own, np.ones((5, 5), np.uint8)) | cv2.dilate(other, np.ones((reach + 4, reach + 4), np.uint8))) > 0
+    return (
+        cv2.dilate(own, np.ones((5, 5), np.uint8)) | cv2.dilate(other, np.ones((reach + 4, reach + 4), np.uint8))
+    ) > 0
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
@@ -159,7 +162,7 @@ def _faint_lines(
         support = float(fine[region.rows, region.cols].mean()) * math.sqrt(length / 2.5)
         agreed = votes.confirmed[region.rows, region.cols].any()
         shortest = growth.min_line_length_share if agreed else growth.sure_line_length_share
-        needed = growth.min_line_sigma if agreed else 0.5 * growth.min_line_sigma
+        needed = growth.min_line_sigma if agreed else 0.8 * growth.min_line_sigma
         if _along_pixel_grid(region):  # JPEG blocks, row and column noise
             needed, shortest = 1.6 * growth.min_line_sigma, growth.sure_line_length_share
         if length >= shortest * cladding_radius_px and support >= needed:
@@ -173,9 +176,7 @@ def _along_pixel_grid(region: Region) -> bool:
     return min(abs(axis.dx), abs(axis.dy)) < math.sin(math.radians(2))
 
 
-def _regions_of(
-    labels: np.ndarray, wanted: np.ndarray, votes: _Votes, peak: np.ndarray, polarity: int
-) -> list[Region]:
+def _regions_of(labels: np.ndarray, wanted: np.ndarray, votes: _Votes, peak: np.ndarray, polarity: int) -> list[Region]:
     """Regions of the wanted labels of a component image."""
     if not len(wanted):
         return []
@@ -206,6 +207,13 @@ def runs_along_boundary(region: Region, residual: Residual, growth: GrowthSettin
     thickness = len(region.rows) / tangential
     radial = 2.0 * float(np.std(radius)) * math.sqrt(3.0) + 1.0  # width of a uniform band of that spread
     return tangential >= growth.arc_min_ratio * max(thickness, 0.6 * radial)
+
+
+def is_shading(region: Region, cladding_radius_px: float, growth: GrowthSettings) -> bool:
+    """Whether a region is broad and weak: the noise would average out over it, so a mark of that size is clearer."""
+    diameter = 2 * math.sqrt(len(region.rows) / math.pi)
+    broad = diameter >= growth.broad_diameter_share * cladding_radius_px
+    return broad and not region.line and region.peak_sigma < growth.broad_min_sigma
 
 
 def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Region:
