@@ -32,8 +32,8 @@ class Located:
 class Detection:
     """Defect regions of one image.
 
-    ``labels`` (H, W) int32 at full resolution: k = region k - 1 of ``regions``; ``residual_grey`` and ``noise_grey``
-    (float32) cover the working crop, whose pixel (row, col) lies at image pixel ((row, col) + offset + 0.5) / factor - 0.5.
+    ``labels`` (H, W) int32 at full resolution: k = region k - 1 of ``regions``. ``residual_grey`` and ``noise_grey``
+    (float32) cover the working crop: its pixel p lies at image pixel (p + offset + 0.5) / factor - 0.5.
     """
 
     labels: np.ndarray
@@ -72,10 +72,11 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual)
-    marked = strong_marks(significance(residual, settings), settings.residual)
-    if marked.any():  # large marks bias the background around them: learn it again without them
-        residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
     found = significance(residual, settings)
+    marked = strong_marks(found, settings.residual)
+    if marked.any():  # large marks bias the background and the noise around them: learn both again without them
+        residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
+        found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
     use = settings.algorithms
     evidence = []

@@ -20,7 +20,7 @@ def classify(shape: Shape, look: Appearance, cladding_radius_px: float, limits: 
     """Scratch, Crack, Chip, Pit/Dig or Contamination.
 
     Long thin marks are scratches when straight or smoothly curved and cracks when jagged; other marks that reach the
-    cladding edge are chips; of the compact rest, small round ones are pits and soft, large or ragged ones contamination.
+    cladding edge are chips; of the compact rest, small round ones are pits, soft, large or ragged ones contamination.
     """
     long = shape.length_px >= limits.scratch_min_aspect_ratio * shape.width_px
     if long or shape.path_px >= limits.line_min_aspect_ratio * shape.line_width_px:

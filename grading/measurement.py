@@ -15,6 +15,7 @@ import numpy as np
 from records import Ellipse
 from vision.geometry import from_frame, to_frame
 
+RESOLVED_PX = 3.0  # the centre line of a thinner mark wanders by pixel steps alone
 OVERSAMPLING = 3  # frame pixels per image pixel when a shape is drawn in the fibre frame
 
 
@@ -34,7 +35,7 @@ class Shape:
     orientation_deg: float  # of the longer side, 0..180
     path_px: float  # length along the (curved) centre line
     tortuosity: float  # path over its chord, >= 1
-    roughness: float  # spread of the centre line around a smooth curve, in widths
+    roughness: float  # spread of the centre line around a smooth curve, in widths (at least the resolved one)
     inner_radius_px: float  # smallest and largest distance from the fibre's centre
     outer_radius_px: float
     box_px: tuple[tuple[float, float], ...]  # corners of the rotated rectangle in image pixels
@@ -123,7 +124,7 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     path = length if chord <= 0 else length * max(1.0, smooth_path / chord)
     degree = 2 if len(s) >= 5 else 1
     scatter = t - np.polyval(np.polyfit(s, t, degree), s)
-    return path, max(1.0, smooth_path / max(chord, 1e-6)), float(np.std(scatter)) / mean_width
+    return path, max(1.0, smooth_path / max(chord, 1e-6)), float(np.std(scatter)) / max(mean_width, RESOLVED_PX)
 
 
 def _box_corners(

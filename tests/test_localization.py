@@ -102,12 +102,21 @@ def test_a_bright_core_is_not_taken_for_the_cladding(kind):
         {"adhesive": AdhesiveLook(width_px=5.0, grey=25.0)},
         {"adhesive": AdhesiveLook(width_px=6.5, grey=25.0)},
         {"adhesive": AdhesiveLook(width_px=5.0, grey=200.0)},
+        {"adhesive": AdhesiveLook(width_px=5.0, grey=120.0)},
     ],
-    ids=["deposition rings", "dark adhesive", "wide dark adhesive", "bright adhesive"],
+    ids=["deposition rings", "dark adhesive", "wide dark adhesive", "bright adhesive", "middle grey adhesive"],
 )
 def test_other_rings_are_not_taken_for_the_cladding(changes):
     rendering = face(face=dataclasses.replace(LIT, **changes))
     assert_close(located(rendering.image).cladding, truth_ellipse(rendering.truth["fiber"]), tolerance_px=1.0)
+
+
+def test_a_dark_line_no_wider_than_the_blur_is_part_of_the_edge():
+    width_px = 1.5
+    rendering = face(face=dataclasses.replace(LIT, adhesive=AdhesiveLook(width_px=width_px, grey=25.0)))
+    truth = truth_ellipse(rendering.truth["fiber"])
+    outer_px = truth.mean_radius_px + width_px
+    assert located(rendering.image).cladding.mean_radius_px == pytest.approx(outer_px, abs=0.7)
 
 
 def test_marks_do_not_pull_the_ellipse():

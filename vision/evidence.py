@@ -30,6 +30,7 @@ class Significance:
     peak: np.ndarray  # the smoothing that stands out most, per pixel
     fine: np.ndarray  # at the finest smoothing
     coarse: np.ndarray  # at the coarsest smoothing
+    extent: np.ndarray  # at the finest smoothing, with little regard to unrest: how far a confirmed mark reaches
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def unit_noise(response: np.ndarray, parts: tuple[np.ndarray, ...], least: float
 def unit_excess(response: np.ndarray, parts: tuple[np.ndarray, ...], white: tuple[float, float]) -> np.ndarray:
     """Scale a one-sided, skewed response by the upper half of its spread in each part (bool masks); 0 outside of them.
 
-    A quieter picture (quantised, denoised) is not turned up: ``white`` is the response's median and upper spread on white noise, the least of both that is assumed.
+    A quieter picture (quantised, denoised) is not turned up: ``white`` is the response's median and upper spread on
+    white noise, the least of both that is assumed.
     """
     out = np.zeros_like(response)
     for part in parts:
@@ -100,11 +102,13 @@ def _white_noise() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
 
 
-def significance(residual: Residual, settings: DetectionSettings) -> Significance:
+def significance(
+    residual: Residual, settings: DetectionSettings, marked: np.ndarray | None = None
+) -> Significance:
     """Residual in sigmas: noise, boundary positions and the unrest of each ring (fringes, modal pattern) counted in.
 
     Smoothing by sigma s lowers white noise by 2 s sqrt(pi), but not the misfit along a boundary, which therefore
-    weighs that much more against a smoothed residual.
+    weighs that much more against a smoothed residual. ``marked`` (H, W) bool: marks that do not count as unrest.
     """
     own = settings.residual
     raw = np.clip(residual.grey / residual.noise, -own.clip_sigma, own.clip_sigma)
@@ -114,14 +118,16 @@ def significance(residual: Residual, settings: DetectionSettings) -> Significanc
         gain = np.float32(2 * sigma_px * np.sqrt(np.pi))
         blurred = unit_noise(cv2.GaussianBlur(raw, (0, 0), sigma_px), residual.parts, 1 / gain)
         blurred /= np.sqrt(1 + (gain * residual.boundary) ** 2)
-        unrest = np.maximum(local_unrest(blurred, residual, own), own.least_unrest)
+        unrest = np.maximum(local_unrest(blurred, residual, own, marked), own.least_unrest)
         maps.append(blurred / (unrest * ferrule))
+        if len(maps) == 1:
+            extent = blurred / (np.minimum(unrest, own.extent_unrest) * ferrule)
         unrests.append(unrest)
     z = raw / (np.sqrt(1 + (2 * residual.boundary) ** 2) * unrests[0] * ferrule)
     peak = maps[0]
     for other in maps[1:]:
         peak = np.where(np.abs(other) > np.abs(peak), other, peak)
-    return Significance(z, peak, maps[0], maps[-1])
+    return Significance(z, peak, maps[0], maps[-1], extent)
 
 
 def strong_marks(found: Significance, settings: ResidualSettings) -> np.ndarray:
@@ -132,7 +138,9 @@ def strong_marks(found: Significance, settings: ResidualSettings) -> np.ndarray:
     return marks if marks.mean() < 0.3 else np.zeros_like(marks)
 
 
-def local_unrest(response: np.ndarray, residual: Residual, settings: ResidualSettings) -> np.ndarray:
+def local_unrest(
+    response: np.ndarray, residual: Residual, settings: ResidualSettings, marked: np.ndarray | None = None
+) -> np.ndarray:
     """Spread of a response (1 = white noise) along the ring near each pixel; (H, W) float32.
 
     Fringes, deposition rings and modal patterns move a whole ring, and JPEG leaves some regions noisier than others:
@@ -144,8 +152,9 @@ def local_unrest(response: np.ndarray, residual: Residual, settings: ResidualSet
     radii = int(residual.radius_px[inside].max()) + 2
     radius = np.where(inside, residual.radius_px, -1).astype(np.int32)
     turn = (np.mod(residual.angle_rad, 2 * np.pi) * (count / (2 * np.pi))).astype(np.int32) % count
+    counted = inside if marked is None else inside & ~marked
     polar = np.full((count, radii), np.nan, np.float32)
-    polar[turn[inside], radius[inside]] = np.abs(response[inside])
+    polar[turn[counted], radius[counted]] = np.abs(response[counted])
     quantile = settings.ring_quantile
     normal = NORMAL_QUANTILE[quantile]
     width = count // sectors

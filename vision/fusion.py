@@ -18,7 +18,6 @@ from vision.evidence import Evidence, Significance
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 
-
 COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
 
 
@@ -125,7 +124,7 @@ def _compact_regions(
 ) -> list[Region]:
     """Marks that stand out by themselves, grown where the residual stays above noise and near its local peak."""
     growth = settings.growth
-    peak, fine, coarse = polarity * found.peak, polarity * found.fine, polarity * found.coarse
+    peak, fine, coarse = polarity * found.peak, polarity * found.extent, polarity * found.coarse
     seeds = _dilated(votes.confirmed) & (peak >= settings.min_peak_sigma) & inside
     both = [votes.voters[name] for name in COMPACT if name in votes.voters]
     if len(both) == len(COMPACT):  # line detectors also answer to shading and JPEG blocks

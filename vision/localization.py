@@ -20,6 +20,7 @@ from vision.rings import (
     inside_adhesive,
     local_maxima,
     measure_ring,
+    median_over_rays,
     rays_around,
     refine_full,
     slope_along_rays,
@@ -30,9 +31,9 @@ from vision.settings import HoughSettings, LocalizationSettings
 SEARCH_BANDS = (0.22, 0.12, 0.06, 0.04)  # share of the radius, from pass to pass
 HOPELESS_SHARE = 0.15  # of the rays after any pass: the seed is dropped
 COARSE_RAYS = 120  # the first passes only have to keep the ring in the next band
-# A ring this complete (share of the rays), strong (in least accepted snr) and large (share of the frame) ends the search.
-SURE_SHARE, SURE_SNR, SURE_RADIUS_SHARE = 0.9, 4.0, 0.12
-MAX_EDGE_SHARE = 0.06  # of the pixels: with more edges Hough votes for noise, slowly
+# A ring this complete (share of the rays), strong (in least accepted snr) and large (share of the frame) ends a search.
+SURE_SHARE, SURE_SNR, SURE_RADIUS_SHARE = 0.8, 4.0, 0.12
+MAX_EDGE_SHARE = 0.025  # of the pixels: with more edges Hough votes for noise, slowly
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LocationResult:
 
 
 def locate_cladding(grey: np.ndarray, enhanced: np.ndarray, settings: LocalizationSettings) -> LocationResult:
-    """Locate the cladding edge in a grey image (H, W); ``enhanced`` is its contrast-enhanced copy, for the seeds only."""
+    """Locate the cladding edge in a grey image (H, W); ``enhanced``, its contrast-enhanced copy, is for seeds only."""
     factor = min(1.0, settings.working_size_px / max(grey.shape))
     small, seeding = _reduced(grey, factor).astype(np.float32), _reduced(enhanced, factor)
     if min(small.shape) < 24:
@@ -102,9 +103,8 @@ def hough_seeds(small: np.ndarray, settings: LocalizationSettings) -> Iterator[E
 def _edge_threshold(image: np.ndarray, hough: HoughSettings) -> float:
     """``param1``, raised until Canny keeps no more edges than a picture of rings and marks has."""
     threshold = hough.param1
-    while (
-        threshold < 1000 and np.count_nonzero(cv2.Canny(image, threshold / 2, threshold)) > MAX_EDGE_SHARE * image.size
-    ):
+    most = MAX_EDGE_SHARE * image.size
+    while threshold < 1000 and np.count_nonzero(cv2.Canny(image, threshold / 2, threshold)) > most:
         threshold *= 1.4
     return threshold
 
@@ -197,6 +197,8 @@ def refine_ring(small: np.ndarray, seed: Ellipse, noise_slope: float, settings: 
             if ring is None or ring.share < HOPELESS_SHARE:
                 break
             ellipse = ring.ellipse
+        if ring is not None and _is_sure(ring, min(small.shape), settings):
+            return ring
         if ring is not None and (best is None or ring.share * ring.snr > best.share * best.snr):
             best = ring
     return best
@@ -211,16 +213,18 @@ def cladding_among_rings(small: np.ndarray, ring: Ring, noise_slope: float, sett
     sigma = float(np.clip(rays.smoothing_share * base.mean_radius_px, 0.8, 3.0))
     radii = np.arange(2.0, reach, 0.5)
     slope = slope_along_rays(small, base, radii, angles, sigma)
-    seen = np.isfinite(slope).sum(axis=0)
-    enough = seen >= max(12, rays.min_visible * len(angles))
-    median = np.zeros(len(radii))
-    median[enough] = np.nanmedian(slope[:, enough], axis=0)
+    median = median_over_rays(slope, max(12, rays.min_visible * len(angles)))
     strength = np.abs(median)
     peaks = [i for i in local_maxima(strength) if strength[i] > rays.ring_sigma * noise_slope]
+    peaks = sorted(peaks, key=lambda k: -strength[k])[: rays.max_rings]
+    peaks = [i for i in peaks if strength[i] > 0.5 * rays.min_relative_step * strength[peaks[0]]]
     rings = [ring]
-    for i in sorted(peaks, key=lambda k: -strength[k])[: rays.max_rings]:
+    for i in peaks[:1] + sorted(peaks[1:], reverse=True):  # the strongest sets the scale, the others from outside in
+        innermost = cluster_of(rings, settings)[-1].ellipse.mean_radius_px
+        if len(rings) > 1 and radii[i] < (1 - 1.5 * rays.cluster_share) * innermost:
+            break
         seed = grown(base, radii[i] / base.mean_radius_px)
-        found = measure_ring(small, seed, 0.05, int(np.sign(median[i])), noise_slope, settings)
+        found = measure_ring(small, seed, 0.05, int(np.sign(median[i])), noise_slope, settings, max_rays=COARSE_RAYS)
         found = found and measure_ring(small, found.ellipse, 0.03, found.sign, noise_slope, settings)
         if found is not None and acceptable(found, settings):
             rings.append(found)
@@ -228,20 +232,24 @@ def cladding_among_rings(small: np.ndarray, ring: Ring, noise_slope: float, sett
 
 
 def outermost(rings: list[Ring], settings: LocalizationSettings) -> Ring:
-    """The cladding among concentric rings.
+    """The cladding among concentric rings: the outermost in its cluster that is nearly as strong as the strongest."""
+    cluster = cluster_of(rings, settings)
+    top = max(r.step_grey for r in cluster)
+    return next(r for r in cluster if r.step_grey >= settings.rays.cluster_strength * top)
 
-    Rings closer together than ``cluster_share`` are one boundary with its fringe or halo: the outermost of those at
-    least ``cluster_strength`` as strong as the cluster's strongest stands for it.
+
+def cluster_of(rings: list[Ring], settings: LocalizationSettings) -> list[Ring]:
+    """The outermost strong rings, from outside in, closer together than ``cluster_share``.
+
+    They are one boundary with its fringe or halo. Rings far weaker than the strongest do not count.
     """
     rays = settings.rays
     strongest = max(r.step_grey for r in rings)
     strong = [r for r in rings if r.step_grey >= rays.min_relative_step * strongest]
-    strong.sort(key=lambda r: r.ellipse.mean_radius_px)
-    cluster = [strong[-1]]
-    for ring in reversed(strong[:-1]):
-        if ring.ellipse.mean_radius_px > (1 - rays.cluster_share) * cluster[-1].ellipse.mean_radius_px:
-            cluster.append(ring)
-        else:
+    strong.sort(key=lambda r: -r.ellipse.mean_radius_px)
+    cluster = strong[:1]
+    for ring in strong[1:]:
+        if ring.ellipse.mean_radius_px <= (1 - rays.cluster_share) * cluster[-1].ellipse.mean_radius_px:
             break
-    top = max(r.step_grey for r in cluster)
-    return next(r for r in cluster if r.step_grey >= rays.cluster_strength * top)
+        cluster.append(ring)
+    return cluster

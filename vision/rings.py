@@ -90,24 +90,18 @@ def measure_ring(
     max_rays: int | None = None,
     least_band_px: float = 3.0,
 ) -> Ring | None:
-    """Strongest edge of one sign per ray within ``band`` (share of the radius) of an ellipse, and the ring through them."""
+    """Find the strongest edge of one sign per ray, and the ring through these edges; None when there is none.
+
+    ``band`` is how far from the ellipse edges are looked for, in share of its radius.
+    """
     radius = ellipse.mean_radius_px
     rays = settings.rays
     angles = rays_around(int(np.clip(2 * np.pi * radius, 60, max_rays or rays.count)))
     half = max(band * radius, least_band_px)
-    step = min(0.5, half / 8)
     sigma = float(np.clip(rays.smoothing_share * radius, 0.8, 3.0))
-    margin = 4 * sigma + 2 * step
-    radii = np.arange(max(radius - half - margin, 0.5), radius + half + margin, step)
-    slope = sign * slope_along_rays(image, ellipse, radii, angles, sigma)
-    slope[:, (radii < radius - half) | (radii > radius + half)] = np.nan
-    seen = np.isfinite(slope).sum(axis=1) > 0.8 * (2 * half / step)
+    edge, height, seen = _edge_per_ray(image, ellipse, half, sign, angles, sigma)
     if seen.sum() < 12:
         return None
-    flat = np.where(np.isfinite(slope), slope, -np.inf)
-    peak = np.argmax(flat, axis=1)
-    height = np.take_along_axis(flat, peak[:, None], 1)[:, 0]
-    edge = radii[peak] + step * _parabola_offset(flat, peak)
     usable = seen & (height > 0)
     weights = np.where(usable, np.clip(height / (np.median(height[seen]) + 1e-6), 0, 1.5), 0.0)
     fitted = fit_ring(
@@ -116,8 +110,7 @@ def measure_ring(
     if fitted is None:
         return None
     new, residual = fitted
-    tolerance = max(0.8, rays.max_residual_share * radius)
-    on_ring = usable & (np.abs(residual) < tolerance)
+    on_ring = usable & (np.abs(residual) < max(0.8, rays.max_residual_share * radius))
     strength = float(np.median(height[on_ring])) if on_ring.any() else 0.0
     if not 0.5 < new.mean_radius_px / radius < 2.0 or new.major_px > settings.rays.max_axis_ratio * new.minor_px:
         return None
@@ -125,6 +118,23 @@ def measure_ring(
     return Ring(
         new, float(firm.sum() / seen.sum()), float(seen.mean()), sign, strength * sigma * 2.5, strength / noise_slope
     )
+
+
+def _edge_per_ray(
+    image: np.ndarray, ellipse: Ellipse, half_px: float, sign: int, angles: np.ndarray, sigma_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Radius and slope of the steepest place per ray within ``half_px`` of an ellipse, and whether the ray is seen."""
+    radius = ellipse.mean_radius_px
+    step = min(0.5, half_px / 8)
+    margin = 4 * sigma_px + 2 * step
+    radii = np.arange(max(radius - half_px - margin, 0.5), radius + half_px + margin, step)
+    slope = sign * slope_along_rays(image, ellipse, radii, angles, sigma_px)
+    slope[:, (radii < radius - half_px) | (radii > radius + half_px)] = np.nan
+    seen = np.isfinite(slope).sum(axis=1) > 0.8 * (2 * half_px / step)
+    flat = np.where(np.isfinite(slope), slope, -np.inf)
+    peak = np.argmax(flat, axis=1)
+    height = np.take_along_axis(flat, peak[:, None], 1)[:, 0]
+    return radii[peak] + step * _parabola_offset(flat, peak), height, seen
 
 
 def _parabola_offset(values: np.ndarray, peak: np.ndarray) -> np.ndarray:
@@ -160,9 +170,7 @@ def inside_adhesive(grey: np.ndarray, ring: Ring, settings: LocalizationSettings
     step = min(0.25, radius / 400)
     radii = np.arange((1 - 2 * settings.rays.adhesive_max_share) * radius, 1.05 * radius, step)
     slope = slope_along_rays(grey, ring.ellipse, radii, rays_around(180), max(0.7, 0.003 * radius))
-    seen = np.isfinite(slope).sum(axis=0) >= 12
-    median = np.zeros(len(radii))
-    median[seen] = np.nanmedian(slope[:, seen], axis=0)
+    median = median_over_rays(slope, 12)
     strength = np.abs(median)
     outer = int(np.argmax(np.where(np.abs(radii - radius) < 0.015 * radius, strength, 0)))
     floor = settings.rays.adhesive_min_edge * strength[outer]
@@ -187,14 +195,25 @@ def inside_adhesive(grey: np.ndarray, ring: Ring, settings: LocalizationSettings
 def _resolved(slope: np.ndarray, inner: int, outer: int, rays: RaySettings) -> bool:
     """Whether two peaks of a radial slope are two edges and not both sides of one blurred line.
 
-    Edges of opposite sign (a dark or bright ring) must be further apart than wide, because the sides of a mere line are
-    one and a quarter widths apart. Edges of one sign (a ring of middle grey) merge unless the slope sinks between them.
+    Edges of opposite sign (a dark or bright ring) must be further apart than wide, and neither tail may outweigh the
+    other edge in the middle: the sides of a mere line are one and a quarter widths apart. Edges of one sign (a ring
+    of middle grey) merge unless the slope sinks between them.
     """
-    gap = outer - inner
+    gap, weaker = outer - inner, min(abs(slope[inner]), abs(slope[outer]))
+    between = np.abs(slope[inner + int(0.35 * gap) : inner + int(0.65 * gap) + 1])
     if slope[inner] * slope[outer] > 0:
-        dip = np.abs(slope[inner:outer]).min() / min(abs(slope[inner]), abs(slope[outer]))
-        return dip < RESOLVED_DIP
-    return gap >= rays.adhesive_min_separation * 0.5 * (_edge_width(slope, inner) + _edge_width(slope, outer))
+        return between.min() < RESOLVED_DIP * weaker
+    width = max(_edge_width(slope, inner), _edge_width(slope, outer))
+    return gap >= rays.adhesive_min_separation * width and between.max() < weaker
+
+
+def median_over_rays(slope: np.ndarray, least_rays: float) -> np.ndarray:
+    """Median of (rays, radii) over the rays that see a radius; 0 where fewer than ``least_rays`` do."""
+    ordered = np.sort(slope.T, axis=1)  # NaN comes last
+    seen = np.isfinite(ordered).sum(axis=1)
+    rows = np.arange(len(ordered))
+    median = 0.5 * (ordered[rows, np.maximum(seen - 1, 0) // 2] + ordered[rows, np.minimum(seen // 2, len(slope) - 1)])
+    return np.where(seen >= least_rays, median, 0.0)
 
 
 def local_maxima(values: np.ndarray) -> np.ndarray:
@@ -203,9 +222,13 @@ def local_maxima(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero((middle >= values[:-2]) & (middle > values[2:])) + 1
 
 
-def _edge_width(slope: np.ndarray, peak: int) -> int:
-    """Full width at half maximum of a slope peak, in samples."""
-    same = slope * np.sign(slope[peak]) > 0.5 * abs(slope[peak])
-    left = np.argmin(same[peak::-1])
-    right = np.argmin(same[peak:])
-    return int((left or peak) + (right or len(slope) - peak))
+def _edge_width(slope: np.ndarray, peak: int) -> float:
+    """Full width at half maximum of a slope peak, in samples, interpolated."""
+    height = slope * np.sign(slope[peak])
+    half = 0.5 * height[peak]
+    width = 0.0
+    for side in (height[peak::-1], height[peak:]):
+        below = np.flatnonzero(side <= half)
+        k = below[0] if len(below) else len(side)
+        width += k - 1 + ((side[k - 1] - half) / (side[k - 1] - side[k]) if len(below) else 0.0)
+    return width

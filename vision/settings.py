@@ -82,6 +82,7 @@ class ResidualSettings:
     least_unrest: float
     sector_cap: float
     mark_sigma: float
+    extent_unrest: float
     ferrule_factor: float
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from records import ZONE_NAMES, Fiber, Scale, ZoneExtent
+from records import ZONE_NAMES, Ellipse, Fiber, Scale, ZoneExtent
 from settings import ZoneDef
-from vision.geometry import polar_maps
+from vision.geometry import frame_matrix, polar_maps
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ def place_zones(
         label = ZONE_NAMES.index(definition.name) + 1
         ring = (radius >= inner) & (radius < outer)
         zone_map[ring] = label
-        visible = float(np.count_nonzero(ring)) / (math.pi * (outer**2 - inner**2))
-        visible = min(1.0, visible) if visible < 0.995 else 1.0
+        visible = _visible_share(ring, fiber.cladding, inner, outer)
         inspected = definition.inspected and (only is None or definition.name in only)
         if inspected and visible < 1 - cut_off_share:
             warnings.append(f"The image shows only {visible:.0%} of the {definition.name} zone.")
@@ -74,3 +73,16 @@ def place_zones(
         inner = outer
     missing = tuple(name for name, value in radii.items() if not math.isfinite(value))
     return Zoning(tuple(zones), zone_map, missing, tuple(warnings))
+
+
+def _visible_share(ring: np.ndarray, cladding: Ellipse, inner: float, outer: float) -> float:
+    """Share (0..1) of a zone inside the image: its pixels over its area, which only count where the frame cuts it."""
+    # half the width and half the height of the zone's outline
+    reach_x, reach_y = outer * np.hypot(*np.linalg.inv(frame_matrix(cladding)).T)
+    rows, cols = ring.shape
+    inside_x = reach_x - 0.5 <= cladding.x_px <= cols - 0.5 - reach_x
+    inside_y = reach_y - 0.5 <= cladding.y_px <= rows - 0.5 - reach_y
+    if inside_x and inside_y:
+        return 1.0
+    visible = float(np.count_nonzero(ring)) / (math.pi * (outer**2 - inner**2))
+    return visible if visible < 0.995 else 1.0
