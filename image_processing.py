@@ -74,9 +74,9 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual)
     found = significance(residual, settings)
     marked = strong_marks(found, settings.residual)
-    if marked.any():  # large marks bias the background and the noise around them: learn both again without them
-        residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
-        found = significance(residual, settings, marked)
+    # large marks bias the background and the noise around them: learn both again without them
+    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
+    found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
     use = settings.algorithms
     evidence = []

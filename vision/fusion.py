@@ -155,6 +155,7 @@ def _faint_lines(
     wanted = np.unique(labels[extent & (votes.confirmed & (response >= line.threshold) | sure)])
     fine = polarity * found.fine
     lines = _regions_of(labels, wanted[wanted > 0], votes, polarity * found.peak, polarity)
+    lines = join_fragments(lines, cladding_radius_px, growth)
     kept = []
     for region in lines:
         length, _ = _box(region)
@@ -220,7 +221,7 @@ def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Regio
 
     Growth works on smoothed significance, which spreads a strong mark. Faint marks are left as they were grown.
     """
-    if region.peak_sigma < growth.trim_sigma or region.mixed:
+    if region.peak_sigma < growth.trim_sigma or region.mixed or region.line:
         return region
     top, left = max(0, region.rows.min() - 5), max(0, region.cols.min() - 5)
     window = np.s_[top : region.rows.max() + 6, left : region.cols.max() + 6]

@@ -42,9 +42,14 @@ class Residual:
         return self.parts[0] | self.parts[1]
 
 
-def robust_spread(values: np.ndarray) -> float:
-    """Sigma of noise with a few marks in it; heavy tails (JPEG blocks) count, up to 10 % of marks do not."""
+def robust_spread(values: np.ndarray, *, tails: bool = True) -> float:
+    """Sigma of noise with marks in it.
+
+    With ``tails`` the heavy ones of JPEG blocks count and up to 10 % of marks do not; without, up to half may be marks.
+    """
     deviation = np.abs(values - np.median(values))
+    if not tails:
+        return SPREAD * float(np.median(deviation))
     return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
 
 
@@ -76,7 +81,11 @@ def radial_residual(
     noise = np.ones_like(residual)
     for part in parts:
         flat = part & (gradient < settings.flat_slope_grey)
-        noise[part] = noise_by_brightness(residual[flat], background[flat], settings)(background[part])
+        if marked is not None:
+            flat &= ~marked
+        noise[part] = noise_by_brightness(residual[flat], background[flat], settings, tails=marked is not None)(
+            background[part]
+        )
     # 8-bit steps are islands of one grey level, unless the noise is large enough to dither them
     steps = QUANTISATION_GREY * np.clip(1 - noise / DITHER_GREY, 0, 1)
     noise = np.maximum(noise, settings.sigma_floor_grey)
@@ -159,11 +168,11 @@ def _slope_kernel(settings: ResidualSettings) -> np.ndarray:
 
 
 def noise_by_brightness(
-    residual: np.ndarray, background: np.ndarray, settings: ResidualSettings
+    residual: np.ndarray, background: np.ndarray, settings: ResidualSettings, *, tails: bool
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Function background grey -> sigma (grey levels), from flat pixels' residuals in bins of equal population."""
     if len(residual) < 200:
-        level = robust_spread(residual) if len(residual) > 20 else max(settings.sigma_floor_grey, 1.0)
+        level = robust_spread(residual, tails=tails) if len(residual) > 20 else max(settings.sigma_floor_grey, 1.0)
         return lambda grey: np.full_like(grey, level)
     edges = np.unique(np.quantile(background, np.linspace(0, 1, settings.noise_bins + 1)))
     centres, sigmas = [], []
@@ -171,7 +180,7 @@ def noise_by_brightness(
         values = residual[(background >= low) & (background <= high)]
         if len(values) >= 100:
             centres.append(0.5 * (low + high))
-            sigmas.append(robust_spread(values))
+            sigmas.append(robust_spread(values, tails=tails))
     if not centres:
-        centres, sigmas = [0.0], [robust_spread(residual)]
+        centres, sigmas = [0.0], [robust_spread(residual, tails=tails)]
     return lambda grey: np.interp(grey, centres, sigmas).astype(np.float32)
