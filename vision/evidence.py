@@ -102,9 +102,7 @@ def _white_noise() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
 
 
-def significance(
-    residual: Residual, settings: DetectionSettings, marked: np.ndarray | None = None
-) -> Significance:
+def significance(residual: Residual, settings: DetectionSettings, marked: np.ndarray | None = None) -> Significance:
     """Residual in sigmas: noise, boundary positions and the unrest of each ring (fringes, modal pattern) counted in.
 
     Smoothing by sigma s lowers white noise by 2 s sqrt(pi), but not the misfit along a boundary, which therefore

@@ -211,8 +211,8 @@ def runs_along_boundary(region: Region, residual: Residual, growth: GrowthSettin
 
 def is_shading(region: Region, cladding_radius_px: float, growth: GrowthSettings) -> bool:
     """Whether a region is broad and weak: the noise would average out over it, so a mark of that size is clearer."""
-    diameter = 2 * math.sqrt(len(region.rows) / math.pi)
-    broad = diameter >= growth.broad_diameter_share * cladding_radius_px
+    length, _ = _box(region)
+    broad = len(region.rows) / length >= growth.broad_width_share * cladding_radius_px
     return broad and not region.line and region.peak_sigma < growth.broad_min_sigma
 
 
@@ -221,17 +221,17 @@ def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Regio
 
     Growth works on smoothed significance, which spreads a strong mark. Faint marks are left as they were grown.
     """
-    if region.peak_sigma < growth.trim_sigma or region.mixed or region.line:
+    if region.mixed or region.line:
         return region
     top, left = max(0, region.rows.min() - 5), max(0, region.cols.min() - 5)
     window = np.s_[top : region.rows.max() + 6, left : region.cols.max() + 6]
     values = cv2.GaussianBlur(region.polarity * residual.grey[window], (0, 0), 0.6)
     own = np.zeros(values.shape, bool)
     own[region.rows - top, region.cols - left] = True
+    if np.max(values[own] / residual.noise[window][own]) < growth.trim_sigma:
+        return region
     peak = _local_maximum(np.where(own, values, 0).astype(np.float32), 4)
     inside = own & (values >= growth.trim_share * peak) & (values > 2 * residual.noise[window])
-    if not inside.any():
-        return region
     rows, cols = np.nonzero(inside)
     return replace(region, rows=rows + top, cols=cols + left)
 

@@ -147,7 +147,7 @@ class GrowthSettings:
     halo_ratio: float
     join_gap_share: float
     join_angle_deg: float
-    broad_diameter_share: float
+    broad_width_share: float
     broad_min_sigma: float
     trim_share: float
     trim_sigma: float
