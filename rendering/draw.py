@@ -147,7 +147,7 @@ def _draw_face(rng: np.random.Generator, view: FibreView, optics: Optics) -> Fac
         cladding = float(rng.uniform(45, 125))
         ferrule = float(min(cladding + rng.uniform(35, 130), 228))
     core = _draw_core(rng, view, cladding)
-    adhesive = _draw_adhesive(rng, view, cladding, ferrule) if rng.random() < 0.35 else None
+    adhesive = _draw_adhesive(rng, view, optics, cladding, ferrule) if rng.random() < 0.35 else None
     return Face(
         ferrule_grey=ferrule,
         cladding_grey=cladding,
@@ -199,16 +199,26 @@ def _draw_rings(rng: np.random.Generator, view: FibreView) -> tuple[RingLook, ..
     return tuple(rings)
 
 
-def _draw_adhesive(rng, view: FibreView, cladding: float, ferrule: float) -> AdhesiveLook:
-    """A dark or bright glue line that differs from the cladding and from the ferrule."""
+def _draw_adhesive(
+    rng: np.random.Generator, view: FibreView, optics: Optics, cladding: float, ferrule: float
+) -> AdhesiveLook | None:
+    """A dark or bright glue line that differs from the cladding and from the ferrule, wide enough to be resolved.
+
+    A line as narrow as the blur cannot be told from the fringe of the edge (`EdgeLook`), whose outer side people who
+    label real images take for the cladding: such a line would be a wrong truth, so there is none.
+    """
     low, high = sorted((cladding, ferrule))
     darkest, brightest = rng.uniform(8, max(low - 22, 10)), rng.uniform(min(high + 10, 240), 245)
     choices = (darkest, brightest, rng.uniform(0.3, 0.55) * (low + high))
     grey = float(choices[int(rng.choice(3, p=[0.55, 0.25, 0.2]))])
     if abs(grey - cladding) < 22:
         grey = cladding + 30.0 if cladding < 110 else cladding - 40.0
+    share = float(rng.choice([rng.uniform(0.008, 0.02), rng.uniform(0.02, 0.07)], p=[0.6, 0.4]))
+    width = max(share * view.radius_px, 5.0 * (optics.blur_px + optics.tilt_blur_px) + 2.0)
+    if width > 0.07 * view.radius_px:
+        return None
     return AdhesiveLook(
-        width_px=float(rng.choice([rng.uniform(0.008, 0.02), rng.uniform(0.02, 0.07)], p=[0.6, 0.4])) * view.radius_px,
+        width_px=width,
         grey=grey,
         unevenness=float(rng.uniform(0.0, 0.4)),
         beads=int(rng.integers(3, 25)) if rng.random() < 0.5 else 0,
