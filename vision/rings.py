@@ -12,6 +12,7 @@ from vision.geometry import fit_ring, grown, unwrap
 from vision.settings import LocalizationSettings, RaySettings
 
 NOISE_STRIPS, NOISE_ROWS = 12, 16
+HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot
 RESOLVED_DIP = 0.7  # slope between two edges of one sign over the weaker edge's
 
 
@@ -175,6 +176,8 @@ def inside_adhesive(grey: np.ndarray, ring: Ring, settings: LocalizationSettings
     outer = int(np.argmax(np.where(np.abs(radii - radius) < 0.015 * radius, strength, 0)))
     floor = settings.rays.adhesive_min_edge * strength[outer]
     peaks = [i for i in local_maxima(strength) if i < outer and strength[i] > floor]
+    while len(peaks) > 1 and strength[peaks[-1]] < HALO_SHARE * strength[peaks[-2]]:
+        peaks.pop()  # the overshoot of the edge before it
     if not peaks or not _resolved(median, peaks[-1], outer, settings.rays):
         return ring
     gap_px = (outer - peaks[-1]) * step
