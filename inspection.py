@@ -161,7 +161,7 @@ def _blank_record(name: str, settings: InspectionSettings, status: str, reason: 
 
 def _why_lost(located: Located) -> str:
     reason = located.reason or "no fibre found"
-    return f"{reason[0].upper()}{reason[1:]}; best score {located.score:.2f}"
+    return f"{reason[0].upper()}{reason[1:]}."
 
 
 def choose_scale(fiber: Fiber, settings: InspectionSettings) -> tuple[Scale, list[str]]:

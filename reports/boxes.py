@@ -85,7 +85,8 @@ def stamp_box(
     for reason in record.reasons[:_MAX_REASONS]:
         lines += wrapped(plain(reason), width_px, style)
     if len(record.reasons) > _MAX_REASONS:
-        lines.append(f"and {len(record.reasons) - _MAX_REASONS} more reasons")
+        more = len(record.reasons) - _MAX_REASONS
+        lines.append(f"and {more} more reason{'s' if more > 1 else ''}")
     if record.rule_set and not record.rule_set_verified:
         lines += wrapped(f"Rule set {plain(record.rule_set)} is not verified", width_px, style)
     return TextBox(style, tuple(lines), record.status.upper(), bgr(reporting.status_colors, record.status))

@@ -166,7 +166,9 @@ def _best_cladding(
             break
     good = [c for c in candidates if acceptable(c, settings)]
     if not good:
-        return LocationResult(None, method, best_score, f"no ring explains enough rays (best {best_score:.0%})")
+        return LocationResult(
+            None, method, best_score, f"no fibre found: the best circle explains {best_score:.0%} of its edge"
+        )
     return LocationResult(max(good, key=_merit), method, best_score)
 
 

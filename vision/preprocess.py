@@ -34,8 +34,8 @@ def preprocess(grey: np.ndarray, flat_field: np.ndarray | None, settings: Prepro
         )
     if flat_field is not None and flat_field.shape != grey.shape:
         warnings.append(
-            f"The flat-field image ({flat_field.shape[1]}x{flat_field.shape[0]} px) does not fit this image and was not "
-            "used: capture it again at this image size."
+            f"The flat-field image ({flat_field.shape[1]}x{flat_field.shape[0]} px) does not fit this image and was "
+            "not used: capture it again at this image size."
         )
         flat_field = None
     if flat_field is not None:
