@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -71,10 +71,11 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
         return Detection(labels, (), nothing, nothing, 1.0, (0, 0))
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
-    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual)
-    found = significance(residual, settings)
-    marked = strong_marks(found, settings.residual)
-    # large marks bias the background and the noise around them: learn both again without them
+    # large marks bias the background and the noise around them: a rough look finds them, the real one leaves them out
+    rough = rough_look(settings)
+    marked = strong_marks(
+        significance(radial_residual(work, ellipse, reach_px * factor, rough.residual), rough), rough.residual
+    )
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
     found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
@@ -97,6 +98,13 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, settings)
     labels = full_resolution_labels(regions, residual.grey.shape, grey.shape, factor, offset)
     return Detection(labels, tuple(regions), residual.grey, residual.noise, factor, offset)
+
+
+def rough_look(settings: DetectionSettings) -> DetectionSettings:
+    """The same settings with a third of the background's sectors and the finest smoothing only."""
+    sectors = max(6, settings.residual.sectors // 3)
+    residual = replace(settings.residual, sectors=sectors)
+    return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
 
 
 def working_crop(
