@@ -150,7 +150,7 @@ def test_a_frame_without_a_fibre_is_a_record_with_the_best_score():
     inspection = lost()
     record = inspection.record
     assert record.status == LOCALIZATION_FAILED
-    assert "best score" in record.reasons[0] and record.reasons[0][0].isupper()
+    assert "best circle explains" in record.reasons[0] and record.reasons[0][0].isupper()
     assert (record.fiber, record.defects, record.zones) == (None, (), ())
     assert (record.image_width_px, record.image_height_px) == (80, 60)
     assert inspection.labels is None and inspection.zone_map is None
