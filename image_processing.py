@@ -32,16 +32,13 @@ class Located:
 class Detection:
     """Defect regions of one image.
 
-    ``labels`` (H, W) int32 at full resolution: k = region k - 1 of ``regions``. ``residual_grey`` and ``noise_grey``
-    (float32) cover the working crop: its pixel p lies at image pixel (p + offset + 0.5) / factor - 0.5.
+    ``labels`` (H, W) int32 at full resolution: k = region k - 1 of ``regions``. ``residual_grey`` (float32) covers the
+    working crop, in whose pixels the regions are given.
     """
 
     labels: np.ndarray
     regions: tuple[Region, ...]
     residual_grey: np.ndarray
-    noise_grey: np.ndarray
-    factor: float
-    offset_px: tuple[int, int]  # (x, y) in the working image
 
 
 def locate(
@@ -66,9 +63,8 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     """Detect marks in the inspected zones of a grey image (H, W) uint8 that was not contrast-enhanced."""
     reach_px = max((z.outer_radius_px for z in zones if z.inspected), default=0.0)
     labels = np.zeros(grey.shape, np.int32)
-    nothing = np.zeros((0, 0), np.float32)
     if reach_px <= 0:
-        return Detection(labels, (), nothing, nothing, 1.0, (0, 0))
+        return Detection(labels, (), np.zeros((0, 0), np.float32))
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     # large marks bias the background and the noise around them: a rough look finds them, the real one leaves them out
@@ -96,8 +92,8 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
         ]
     )
     regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, settings)
-    labels = full_resolution_labels(regions, residual.grey.shape, grey.shape, factor, offset)
-    return Detection(labels, tuple(regions), residual.grey, residual.noise, factor, offset)
+    labels = full_resolution_labels(regions, grey.shape, factor, offset)
+    return Detection(labels, tuple(regions), residual.grey)
 
 
 def rough_look(settings: DetectionSettings) -> DetectionSettings:
@@ -129,7 +125,7 @@ def working_crop(
 
 
 def full_resolution_labels(
-    regions: list[Region], crop: tuple[int, int], shape: tuple[int, int], factor: float, offset: tuple[int, int]
+    regions: list[Region], shape: tuple[int, int], factor: float, offset: tuple[int, int]
 ) -> np.ndarray:
     """Label image (H, W) int32 of the original image from regions at working scale; outlines interpolated."""
     labels = np.zeros(shape, np.int32)

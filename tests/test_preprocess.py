@@ -15,7 +15,7 @@ from records import Ellipse
 from rendering.engine import render
 from rendering.scene import Optics
 from vision.geometry import polar_maps
-from vision.preprocess import divide_by_flat_field, focus_score, poorly_lit, preprocess
+from vision.preprocess import divide_by_flat_field, focus_score, picture_box, poorly_lit, preprocess
 
 SETTINGS = shipped_config().preprocessing
 CLADDING = Ellipse(211.0, 143.0, 180.0, 180.0, 0.0)
@@ -175,3 +175,17 @@ def test_a_fibre_cut_by_the_frame_still_has_a_focus_score():
     moved = dataclasses.replace(CLADDING, x_px=CLADDING.x_px - 160)
     assert polar_maps(cut.shape, moved)[0][:, 0].min() < 90
     assert focus_score(cut, moved) == pytest.approx(whole, rel=0.05)
+
+
+def test_margins_of_a_frame_grabber_are_left_out():
+    grey = np.full((160, 200), 120.0)
+    grey[:5], grey[:, -4:] = 8.0, 250.0
+    top, bottom, left, right = picture_box(grey)
+    assert (bottom, left) == (160, 0)
+    assert 5 <= top <= 9 and 191 <= right <= 196
+
+
+def test_a_fibre_that_nearly_fills_the_frame_is_no_margin():
+    rows, cols = np.mgrid[:320, :320]
+    grey = np.where(np.hypot(rows - 160, cols - 160) < 0.475 * 320, 60.0, 190.0)
+    assert picture_box(grey) == (0, 320, 0, 320)

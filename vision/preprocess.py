@@ -59,27 +59,24 @@ def poorly_lit(grey: np.ndarray, share: float, band: float) -> bool:
 def picture_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     """Box (top, bottom, left, right; half open) of the picture proper, without black borders or lines along the frame.
 
-    Frame grabbers and video cameras leave dark margins or bright lines there: rows or columns near a side whose median
-    differs from the picture's by far more than vignetting does.
+    Frame grabbers and video cameras leave dark margins or bright lines there, which run along a whole side; the edge
+    of a large fibre does not.
     """
-    top, bottom = _margins(np.median(grey, axis=1))
-    left, right = _margins(np.median(grey, axis=0))
-    return top, bottom, left, right
+    rows, cols = grey.shape
+    top, bottom = _margin(grey), _margin(grey[::-1])
+    left, right = _margin(grey.T), _margin(grey.T[::-1])
+    return top, rows - bottom, left, cols - right
 
 
-def _margins(levels: np.ndarray) -> tuple[int, int]:
-    """First and last + 1 index of a run of row (column) medians without the odd ones near both ends."""
-    count = len(levels)
-    depth = count // 16
+def _margin(grey: np.ndarray) -> int:
+    """How many of the first rows differ nearly along their whole length from the picture further in."""
+    depth = len(grey) // 16
     if depth < 3:
-        return 0, count
-
-    def odd(side: np.ndarray) -> int:
-        reference = float(np.median(side[depth : 2 * depth]))
-        strange = np.flatnonzero(np.abs(side[:depth] - reference) > max(12.0, 0.3 * reference))
-        return min(int(strange[-1]) + 4, depth) if len(strange) else 0
-
-    return odd(levels), count - odd(levels[::-1])
+        return 0
+    picture = np.median(grey[depth : 2 * depth], axis=0)
+    difference = np.quantile(np.abs(grey[:depth] - picture[None, :]), 0.15, axis=1)
+    strange = np.flatnonzero(difference > max(12.0, 0.3 * float(np.median(picture))))
+    return min(int(strange[-1]) + 4, depth) if len(strange) else 0
 
 
 def divide_by_flat_field(grey: np.ndarray, flat_field: np.ndarray) -> np.ndarray:
