@@ -14,7 +14,7 @@ from grading.measurement import Shape, measure_shape
 from image_processing import Detection
 from records import CLASS_LETTERS, Defect, Fiber, Scale, ZoneExtent
 from settings import Classification
-from vision.fusion import Region
+from vision.regions import Region
 
 
 def characterise(

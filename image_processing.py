@@ -11,10 +11,11 @@ import numpy as np
 from records import NAN, Ellipse, Fiber, ZoneExtent
 from vision.core import measure_core_px
 from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance, strong_marks
-from vision.fusion import Region, confirmed_regions
+from vision.fusion import confirmed_regions
 from vision.geometry import scaled
 from vision.localization import locate_cladding
 from vision.preprocess import Preprocessed, picture_box
+from vision.regions import Region
 from vision.residual import radial_residual
 from vision.settings import DetectionSettings, LocalizationSettings
 
