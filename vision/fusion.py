@@ -149,9 +149,9 @@ def _faint_lines(
         support = float(fine[region.rows, region.cols].mean()) * math.sqrt(length / 2.5)
         agreed = votes.confirmed[region.rows, region.cols].any()
         shortest = growth.min_line_length_share if agreed else growth.sure_line_length_share
-        needed = growth.min_line_sigma if agreed else 0.8 * growth.min_line_sigma
+        needed = growth.min_line_sigma * (1.0 if agreed else growth.sure_line_support_share)
         if _along_pixel_grid(region):  # JPEG blocks, row and column noise
-            needed, shortest = 1.6 * growth.min_line_sigma, growth.sure_line_length_share
+            needed, shortest = growth.grid_line_factor * growth.min_line_sigma, growth.sure_line_length_share
         if length >= shortest * cladding_radius_px and support >= needed:
             kept.append(replace(region, line=True, peak_sigma=max(region.peak_sigma, support)))
     return kept

@@ -139,6 +139,8 @@ class GrowthSettings:
     min_line_sigma: float
     sure_line_sigma: float
     sure_line_length_share: float
+    sure_line_support_share: float
+    grid_line_factor: float
     min_line_length_share: float
     arc_min_boundary: float
     arc_min_ratio: float
