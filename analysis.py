@@ -77,9 +77,7 @@ def appearance(region: Region, detection: Detection) -> Appearance:
 def _defect(
     label: int, region: Region, shape: Shape, look: Appearance, kind: str, zone: str, total_weight: float
 ) -> Defect:
-    line = kind in ("Scratch", "Crack")
-    length = shape.path_px if line else shape.length_px
-    width = min(shape.line_width_px, shape.width_px) if line else shape.width_px
+    length, width = shape.length_and_width_px(kind)
     u, v = shape.centroid_frame_px
     return Defect(
         defect_id="",

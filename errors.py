@@ -69,6 +69,10 @@ class NoImagesError(BlinkError):
     exit_code = ExitCode.NO_IMAGES
 
 
+class TruthError(BlinkError):
+    """The ground truth of an image is missing or cannot be used."""
+
+
 class MissingDependency(BlinkError):  # noqa: N818
     """A library or a device is not there, or not the right one."""
 

@@ -66,12 +66,15 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> DecodedImag
     Raises :class:`UnreadableImage` for a file that cannot be opened or decoded completely.
     """
     path = Path(path)
+    return decode_image(_file_bytes(path), name=path.name, max_pixels=max_pixels)
+
+
+def _file_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UnreadableImage(f"The file cannot be read: {reason}.", "Check the path and its permissions.") from error
-    return decode_image(data, name=path.name, max_pixels=max_pixels)
 
 
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> DecodedImage:
@@ -108,6 +111,19 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Dec
         warnings.append(f"The file holds {pages} pages; only the first was inspected.")
     grey, notes = _to_grey(pixels)
     return DecodedImage(name, grey, str(pixels.dtype), (*warnings, *notes))
+
+
+def read_labels_png(path: Path | str) -> np.ndarray:
+    """Read a label image: (H, W) uint16 with the values as stored.
+
+    Raises :class:`UnreadableImage` for a file that is no grey image of 8 or 16 bit.
+    """
+    pixels, _, noise = _decode_quietly(_file_bytes(Path(path)), False)
+    if pixels is None or any(_DAMAGE.search(line) for line in noise):
+        raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
+    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
+        raise UnreadableImage("It is not a grey image of 8 or 16 bit.", "Save it as a 16 bit PNG.")
+    return pixels.astype(np.uint16)
 
 
 def reduce_to_8_bit(values: np.ndarray) -> tuple[np.ndarray, str | None]:

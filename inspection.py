@@ -78,15 +78,20 @@ def inspect_file(path: Path | str, settings: InspectionSettings, *, name: str | 
     except UnreadableImage as error:
         record = _blank_record(name, settings, UNREADABLE, str(error))
         return Inspection(replace(record, image_path=str(path), processing_time_s=time.perf_counter() - started))
-    flat_field = _flat_field(settings.config.preprocessing.flat_field_image)
-    result = inspect_image(replace(image, name=name), settings, flat_field=flat_field)
+    result = inspect_image(replace(image, name=name), settings, flat_field=flat_field_of(settings.config))
     record = replace(result.record, image_path=str(path), processing_time_s=time.perf_counter() - started)
     return replace(result, record=record)
 
 
+def flat_field_of(config: Config) -> np.ndarray | None:
+    """The flat field that the configuration names, (H, W) uint8; None without one. Raises :class:`UnreadableImage`."""
+    path = config.preprocessing.flat_field_image
+    return None if path is None else _read_flat_field(path)
+
+
 @lru_cache(maxsize=1)
-def _flat_field(path: str | None) -> np.ndarray | None:
-    return None if path is None else image_io.read_image(path).grey
+def _read_flat_field(path: str) -> np.ndarray:
+    return image_io.read_image(path).grey
 
 
 def inspect_image(
@@ -117,7 +122,7 @@ def inspect_image(
         warnings.append(f"Out of focus: score {focus:.2f}, limit {config.preprocessing.min_focus_score:.2f}.")
     scale, scale_warnings = choose_scale(fiber, settings)
     with clock.step("Zone Detection"):
-        zoning, unplaceable, zone_warnings = _zones(fiber, scale, image.grey.shape, settings)
+        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, image.grey.shape, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
     with clock.step("Defect Detection"):
         found = detect(prepared.grey, fiber, zoning.zones, config.detection)
@@ -185,7 +190,7 @@ def choose_scale(fiber: Fiber, settings: InspectionSettings) -> tuple[Scale, lis
     ]
 
 
-def _zones(
+def choose_zones(
     fiber: Fiber, scale: Scale, shape: tuple[int, int], settings: InspectionSettings
 ) -> tuple[Zoning, str | None, list[str]]:
     """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed."""

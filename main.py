@@ -175,7 +175,7 @@ def inspect_all(options: argparse.Namespace, settings: InspectionSettings, found
         try:
             wanted = not (options.no_progress or options.quiet)
             with progress_bar(console, len(images), wanted=wanted) as advance:
-                batch.run(images, settings, output, advance)
+                batch.run(images, settings, output, lambda record: advance(record.image_filename))
         except KeyboardInterrupt:
             interrupted = True
         except OutputError:

@@ -143,7 +143,7 @@ class InspectionRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready copy (NaN and infinities become None)."""
-        return _jsonable(dataclasses.asdict(self))
+        return jsonable(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> InspectionRecord:
@@ -151,11 +151,11 @@ class InspectionRecord:
         values = dict(data)
         fiber = values.get("fiber")
         if fiber is not None:
-            values["fiber"] = _build(Fiber, {**fiber, "cladding": _build(Ellipse, fiber["cladding"])})
-        values["scale"] = _build(Scale, values.get("scale") or {})
-        values["zones"] = tuple(_build(ZoneExtent, z) for z in values.get("zones", ()))
-        values["defects"] = tuple(_build(Defect, d) for d in values.get("defects", ()))
-        return _build(cls, values)
+            values["fiber"] = build(Fiber, {**fiber, "cladding": build(Ellipse, fiber["cladding"])})
+        values["scale"] = build(Scale, values.get("scale") or {})
+        values["zones"] = tuple(build(ZoneExtent, z) for z in values.get("zones", ()))
+        values["defects"] = tuple(build(Defect, d) for d in values.get("defects", ()))
+        return build(cls, values)
 
 
 @dataclass(frozen=True)
@@ -168,17 +168,18 @@ class Inspection:
     labels: np.ndarray | None = None  # (H, W) uint16, 0 background, k = defect with label k
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """A copy of plain data in which NaN and infinities are None."""
     if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
+        return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _build(cls: type, values: dict[str, Any]) -> Any:
+def build(cls: type, values: dict[str, Any]) -> Any:
     """Make a dataclass from JSON values: lists become tuples, null in a float field becomes NaN."""
     kwargs = {}
     for spec in dataclasses.fields(cls):

@@ -13,8 +13,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from records import InspectionRecord
-
 
 def escape_what_cannot_be_shown() -> None:
     """Let stdout and stderr write escapes for characters that they cannot show, as file names may hold them."""
@@ -41,12 +39,15 @@ def say(*lines: object) -> None:
 
 
 @contextmanager
-def progress_bar(console: Console, total: int, *, wanted: bool) -> Iterator[Callable[[InspectionRecord], None]]:
-    """A progress bar on a terminal, nothing elsewhere. Drawn by the caller's thread: decoders borrow stderr."""
+def progress_bar(console: Console, total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A progress bar on a terminal, nothing elsewhere; the call names what was finished.
+
+    Drawn by the caller's thread: decoders borrow stderr.
+    """
     if not wanted or not is_terminal(sys.stderr):
-        yield lambda record: None
+        yield lambda finished: None
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, auto_refresh=False) as bar:
         task = bar.add_task("Inspecting", total=total)
-        yield lambda record: bar.update(task, advance=1, description=record.image_filename, refresh=True)
+        yield lambda finished: bar.update(task, advance=1, description=finished, refresh=True)

@@ -45,6 +45,12 @@ class Shape:
         """Mean width of a line-like mark: area over length along the centre line."""
         return self.area_px / max(self.path_px, 1.0)
 
+    def length_and_width_px(self, kind: str) -> tuple[float, float]:
+        """Length and width as they are reported: those of scratches and cracks follow the centre line."""
+        if kind in ("Scratch", "Crack"):
+            return self.path_px, min(self.line_width_px, self.width_px)
+        return self.length_px, self.width_px
+
 
 def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shape:
     """Measure the region made of the image pixels (rows, cols)."""
