@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from faces import face_scene, pit, shipped_config
-from scoring import score_labels, truth_ellipse
 
 from analysis import characterise
+from evaluation.matching import match
+from evaluation.truth import parse_fiber
 from image_processing import Detection, detect
 from records import Defect, Ellipse, Fiber, Scale
 from rendering.engine import Rendering, render
@@ -49,7 +50,7 @@ def search(grey: np.ndarray, cladding: Ellipse, only=INNER) -> tuple[Detection, 
 
 
 def defects_in(rendering: Rendering, only=INNER) -> tuple[Defect, ...]:
-    return search(rendering.image, truth_ellipse(rendering.truth["fiber"]), only)[1]
+    return search(rendering.image, parse_fiber(rendering.truth["fiber"]).cladding, only)[1]
 
 
 # --- what must be found --------------------------------------------------------------------------------------------
@@ -63,11 +64,11 @@ PIT = pit(-38.0, -30.0, 10.0)
 @pytest.mark.parametrize("mark", [PIT, SCRATCH, STAIN], ids=lambda mark: mark.kind)
 def test_a_clear_mark_is_the_one_defect(mark, polarity):
     rendering = face(dataclasses.replace(mark, polarity=polarity))
-    cladding = truth_ellipse(rendering.truth["fiber"])
+    cladding = parse_fiber(rendering.truth["fiber"]).cladding
     found, defects = search(rendering.image, cladding)
     assert len(defects) == 1
-    score = score_labels(found.labels, rendering.labels, cladding)
-    assert (score.found, score.true, score.reported) == (1, 1, 1)
+    score = match(found.labels, rendering.labels, cladding)
+    assert (len(score.found), len(score.true), len(score.reported)) == (1, 1, 1)
     (defect,), (truth,) = defects, rendering.truth["defects"]
     assert defect.polarity == polarity
     assert (defect.contrast < 0) == (polarity == "dark")
@@ -103,18 +104,18 @@ def test_a_scratch_that_no_single_pixel_shows_is_found(polarity):
     optics = Optics(shot_gain=0.02, read_sigma=1.5)
     assert optics.sigma_grey(UNLIT.cladding_grey) > 0.45 * faint.contrast_grey
     rendering = face(faint, optics=optics)
-    cladding = truth_ellipse(rendering.truth["fiber"])
+    cladding = parse_fiber(rendering.truth["fiber"]).cladding
     found, defects = search(rendering.image, cladding)
-    score = score_labels(found.labels, rendering.labels, cladding)
-    assert (score.found, score.true, score.reported) == (1, 1, 1)
+    score = match(found.labels, rendering.labels, cladding)
+    assert (len(score.found), len(score.true), len(score.reported)) == (1, 1, 1)
     assert defects[0].polarity == polarity
 
 
 def test_several_marks_are_several_defects_of_one_label_each():
     rendering = face(PIT, SCRATCH, STAIN, dataclasses.replace(PIT, x_px=10.0, y_px=-50.0, polarity="bright"))
-    cladding = truth_ellipse(rendering.truth["fiber"])
+    cladding = parse_fiber(rendering.truth["fiber"]).cladding
     found, defects = search(rendering.image, cladding)
-    assert score_labels(found.labels, rendering.labels, cladding).found == 4
+    assert len(match(found.labels, rendering.labels, cladding).found) == 4
     assert len(defects) == 4
     assert {d.label for d in defects} <= set(np.unique(found.labels)) - {0}
     assert found.labels.shape == rendering.image.shape
@@ -202,7 +203,7 @@ def marked() -> Rendering:
 @pytest.mark.parametrize(("gain", "offset"), [(0.6, 0), (1.2, 40), (-1.0, 255)])
 def test_exposure_and_polarity_do_not_change_the_defects(gain, offset):
     rendering = marked()
-    cladding = truth_ellipse(rendering.truth["fiber"])
+    cladding = parse_fiber(rendering.truth["fiber"]).cladding
     other = np.clip(np.rint(gain * rendering.image + offset), 0, 255).astype(np.uint8)
     before, after = defects_in(rendering), search(other, cladding)[1]
     assert len(before) == len(after) == 3
@@ -218,7 +219,7 @@ def _place(defect: Defect) -> tuple[float, float]:
 
 def test_a_turned_image_has_the_same_defects_turned():
     rendering = marked()
-    e = truth_ellipse(rendering.truth["fiber"])
+    e = parse_fiber(rendering.truth["fiber"]).cladding
     turned = np.rot90(rendering.image).copy()  # (x, y) -> (y, width - 1 - x)
     after = search(turned, Ellipse(e.y_px, 319 - e.x_px, e.major_px, e.minor_px, 0.0))[1]
     before = defects_in(rendering)
@@ -232,7 +233,7 @@ def test_a_turned_image_has_the_same_defects_turned():
 
 def enlarged(rendering: Rendering) -> tuple[np.ndarray, Ellipse]:
     """Image and cladding four times as large, beyond the working radius: detection works on a reduced copy."""
-    e = truth_ellipse(rendering.truth["fiber"])
+    e = parse_fiber(rendering.truth["fiber"]).cladding
     cladding = Ellipse(4 * e.x_px + 1.5, 4 * e.y_px + 1.5, 4 * e.major_px, 4 * e.minor_px, 0.0)
     assert cladding.mean_radius_px > CONFIG.detection.working_radius_px
     return cv2.resize(rendering.image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), cladding
@@ -261,7 +262,7 @@ def test_a_scratch_that_runs_along_the_rings_is_one_defect_in_a_large_image(scra
 def test_the_image_is_not_changed_and_the_answer_is_the_same_twice():
     rendering = marked()
     grey = rendering.image.copy()
-    cladding = truth_ellipse(rendering.truth["fiber"])
+    cladding = parse_fiber(rendering.truth["fiber"]).cladding
     first, second = search(grey, cladding), search(grey, cladding)
     np.testing.assert_array_equal(grey, rendering.image)
     np.testing.assert_array_equal(first[0].labels, second[0].labels)

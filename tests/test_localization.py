@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from faces import clean_grey, face_scene, pit, shipped_config
-from scoring import truth_ellipse
 
+from evaluation.truth import parse_fiber
 from image_processing import Located, locate
 from records import Ellipse, Fiber
 from rendering.engine import Rendering, render
@@ -71,7 +71,7 @@ LOOKS = {
 def test_an_off_centre_fibre_in_a_non_square_image(changes):
     rendering = face(**changes)
     fiber = located(rendering.image)
-    assert_close(fiber.cladding, truth_ellipse(rendering.truth["fiber"]))
+    assert_close(fiber.cladding, parse_fiber(rendering.truth["fiber"]).cladding)
     assert fiber.score > 0.9
 
 
@@ -81,7 +81,7 @@ def test_an_off_centre_fibre_in_a_non_square_image(changes):
 def test_the_ellipse_of_wide_pixels_and_of_a_tilted_face(aspect, tilt_deg, direction_deg):
     view = dataclasses.replace(VIEW, tilt_deg=tilt_deg, tilt_direction_deg=direction_deg)
     rendering = face(frame=Frame(400, 300, aspect), fibre=view)
-    truth, found = truth_ellipse(rendering.truth["fiber"]), located(rendering.image).cladding
+    truth, found = parse_fiber(rendering.truth["fiber"]).cladding, located(rendering.image).cladding
     assert_close(found, truth)
     assert found.major_px == pytest.approx(truth.major_px, abs=1.0)
     assert found.minor_px == pytest.approx(truth.minor_px, abs=1.0)
@@ -92,7 +92,7 @@ def test_the_ellipse_of_wide_pixels_and_of_a_tilted_face(aspect, tilt_deg, direc
 def test_a_bright_core_is_not_taken_for_the_cladding(kind):
     view = dataclasses.replace(VIEW, kind=kind)
     rendering = face(fibre=view, face=Face(95.0, 55.0, core=CoreLook(step_grey=180.0)))
-    assert_close(located(rendering.image).cladding, truth_ellipse(rendering.truth["fiber"]))
+    assert_close(located(rendering.image).cladding, parse_fiber(rendering.truth["fiber"]).cladding)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_a_bright_core_is_not_taken_for_the_cladding(kind):
 )
 def test_other_rings_are_not_taken_for_the_cladding(changes):
     rendering = face(face=dataclasses.replace(LIT, **changes))
-    assert_close(located(rendering.image).cladding, truth_ellipse(rendering.truth["fiber"]), tolerance_px=1.0)
+    assert_close(located(rendering.image).cladding, parse_fiber(rendering.truth["fiber"]).cladding, tolerance_px=1.0)
 
 
 def test_a_dark_line_no_wider_than_the_blur_is_part_of_the_edge():
     width_px = 1.5
     rendering = face(face=dataclasses.replace(LIT, adhesive=AdhesiveLook(width_px=width_px, grey=25.0)))
-    truth = truth_ellipse(rendering.truth["fiber"])
+    truth = parse_fiber(rendering.truth["fiber"]).cladding
     outer_px = truth.mean_radius_px + width_px
     assert located(rendering.image).cladding.mean_radius_px == pytest.approx(outer_px, abs=0.7)
 
@@ -122,13 +122,13 @@ def test_a_dark_line_no_wider_than_the_blur_is_part_of_the_edge():
 def test_marks_do_not_pull_the_ellipse():
     marks = (pit(88.0, 0.0, 30.0), pit(-60.0, -60.0, 24.0, seed=1), pit(0.0, 20.0, 24.0, seed=2))
     rendering = face(marks=marks)
-    assert_close(located(rendering.image).cladding, truth_ellipse(rendering.truth["fiber"]))
+    assert_close(located(rendering.image).cladding, parse_fiber(rendering.truth["fiber"]).cladding)
 
 
 @pytest.mark.parametrize(("x_px", "y_px"), [(55.0, 137.6), (171.3, 255.0)])
 def test_a_fibre_cut_by_the_frame(x_px, y_px):
     rendering = face(fibre=dataclasses.replace(VIEW, x_px=x_px, y_px=y_px))
-    assert_close(located(rendering.image).cladding, truth_ellipse(rendering.truth["fiber"]), tolerance_px=1.0)
+    assert_close(located(rendering.image).cladding, parse_fiber(rendering.truth["fiber"]).cladding, tolerance_px=1.0)
 
 
 # --- the same end face seen otherwise ------------------------------------------------------------------------------
