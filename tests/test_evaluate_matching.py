@@ -64,6 +64,15 @@ def test_a_true_report_on_a_do_not_judge_area_has_no_partner():
     assert matching.true == (1,) and matching.defect_of == {}
 
 
+def test_a_neighbour_out_of_reach_is_no_partner():
+    truth = block(65535, 80, 100)
+    truth[92:99, 112:119] = 7  # 3 px to the right, 3 px below
+    reported = block(1, 80, 100)
+    assert match(reported, truth, CLADDING).defect_of == {}
+    truth[91:92, 111:112] = 5  # 2 px to the right, 2 px below
+    assert match(reported, truth, CLADDING).defect_of == {1: 5}
+
+
 def test_the_label_images_are_not_changed():
     reported, truth = block(1, 80, 100), block(65535, 80, 100)
     before = reported.copy(), truth.copy()

@@ -124,17 +124,17 @@ def sized(number, true_px, measured_px, kind="Pit/Dig"):
 
 
 def test_bias_spread_and_error_of_sizes():
-    pairs = [(10, 11), (10, 12), (20, 18), (10, 10), (10, 13)]  # +10, +20, -10, 0, +30 %
+    pairs = [(100, 110), (100, 112), (100, 92), (100, 130), (10, 12)]  # +10, +12, -8, +30, +20 %
     defects = tuple(sized(number, *pair) for number, pair in enumerate(pairs, start=1))
     defects += (true_outcome(9, False), sized(10, 1.0, 5.0, kind="Chip"))
     every = {(e.measure, e.kind): e for e in compute_figures([image_result("a", true_defects=defects)]).sizes}
     error = every["length", "Pit/Dig"]
     assert error.count == 5
-    assert error.bias == pytest.approx(0.10)
-    assert error.spread == pytest.approx(1.4826 * 0.10)
-    assert error.median_error == pytest.approx(0.10)
-    assert error.median_error_px == pytest.approx(2.0)
-    assert every["area", "Pit/Dig"].bias == pytest.approx(1.1**2 - 1)
+    assert error.bias == pytest.approx(0.12)
+    assert error.spread == pytest.approx(1.4826 * 0.08)  # of 2, 0, 20, 18 and 8 %
+    assert error.median_error == pytest.approx(0.12)
+    assert error.median_error_px == pytest.approx(10.0)
+    assert every["area", "Pit/Dig"].bias == pytest.approx(1.12**2 - 1)
     assert every["width", "Chip"].bias == pytest.approx(4.0)
     assert every["diameter", "all"].count == 6
 
