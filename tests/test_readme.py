@@ -7,6 +7,7 @@ import pytest
 from config_trees import TREE, changed
 from main_runs import ROOT
 
+import evaluate
 import main
 from config_loader import find_problems
 from errors import ExitCode
@@ -24,9 +25,10 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-def test_every_option_is_explained(capsys):
+@pytest.mark.parametrize("program", [main, evaluate], ids=lambda module: module.__name__)
+def test_every_option_is_explained(program, capsys):
     with pytest.raises(SystemExit):
-        main.main(["--help"])
+        program.main(["--help"])
     options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", capsys.readouterr().out)) - {"-h", "--output", "--config"}
     options -= {"--verbose", "--quiet"}
     assert {option for option in options if f"`{option}" not in TEXT} == set()

@@ -1,0 +1,225 @@
+"""Measure how good the inspection is on labelled images. Command line, order of work and exit codes.
+
+python evaluate.py FOLDER [--profile NAME ...] [-o OUT] [--baseline old.json] [--repeat] [--drift]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cli.arguments import Parser, count, path
+from errors import ExitCode, UsageError, describe, refuse_to_start
+
+try:
+    from rich.console import Console
+
+    import image_io
+    from cli import run_info
+    from cli.job_settings import choose_settings
+    from cli.logs import logging_to_screen
+    from cli.screen import escape_what_cannot_be_shown, progress_bar, say
+    from config_loader import load_config
+    from evaluation import report
+    from evaluation.baseline import read_baseline
+    from evaluation.disturbances import default_disturbances
+    from evaluation.drift import IMAGES as DRIFT_IMAGES
+    from evaluation.drift import run_drift
+    from evaluation.drift_report import drift_markdown, write_drift
+    from evaluation.figures import Figures
+    from evaluation.markdown import share
+    from evaluation.matching import JUDGED_SHARE
+    from evaluation.pool import Task, assess_all
+    from evaluation.repeat import repeat_markdown, repeatability
+    from evaluation.results import Evaluation, ProfileRun
+    from evaluation.truth import TruthImage, load_truth_set
+    from inspection import InspectionSettings
+except (ImportError, KeyboardInterrupt) as error:
+    sys.exit(refuse_to_start("evaluate.py", error))
+
+CONFIG_PATH = Path(__file__).resolve().parent / "config.json"
+DEFAULT_PROFILE = "deep_inspection"
+logger = logging.getLogger("dscope.evaluate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code. Every expected failure ends as one sentence on stderr."""
+    escape_what_cannot_be_shown()
+    try:
+        options = parse_arguments(argv)
+        console = Console(stderr=True)
+        with logging_to_screen(console, logging.ERROR if options.quiet else logging.WARNING):
+            return int(work(options, console))
+    except (Exception, KeyboardInterrupt) as error:
+        sentence, code = describe(error)
+        print(f"evaluate.py: {sentence}", file=sys.stderr)
+        return int(code)
+
+
+def work(options: argparse.Namespace, console: Console) -> ExitCode:
+    """The whole job, step by step."""
+    image_io.check_opencv()
+    every = [choose_settings(load_config(options.config, name), None) for name in options.profile]
+    baseline = read_baseline(options.baseline) if options.baseline else None
+    skipped: list[str] = []
+    truths = load_truth_set(options.folder, skipped.append)
+    for sentence in skipped:
+        logger.warning(sentence)
+    report.prepare_folder(options.output, overwrite=options.overwrite)
+    about = describe_run(options)
+    runs = assess_profiles(options, every, truths, console)
+    sections: list[str] = []
+    extra: dict[str, Any] = {}
+    if options.repeat:
+        add_repeatability(runs, sections, extra)
+    if options.drift:
+        add_drift(options, every[0], truths, console, sections, extra)
+    evaluation = Evaluation(
+        {**about, "end": run_info.now()}, options.limit_radius, tuple(runs), tuple(skipped), extra, tuple(sections)
+    )
+    figures, better, worse = report.write_evaluation(options.output, evaluation, truths, baseline)
+    if baseline:
+        say(f"Compared with {options.baseline}: {better} figures better, {worse} worse")
+    return report_outcome(options, runs, figures, has_skipped=bool(skipped))
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; raises :class:`UsageError`."""
+    parser = Parser(
+        prog="evaluate.py",
+        allow_abbrev=False,
+        description="Measure how good the inspection is on labelled images.",
+        epilog="Exit codes: 0 done; 2 usage or settings invalid; 3 some images could not be evaluated; 4 no labelled"
+        " image; 5 a library is missing; 6 OUT cannot be used; 130 interrupted. See README.md.",
+    )
+    add = parser.add_argument
+    add("folder", nargs="?", type=path, metavar="FOLDER", help="labelled set: images/ and truth/")
+    add("--profile", nargs="+", action="extend", metavar="NAME", help=f"one or several (default: {DEFAULT_PROFILE})")
+    add("-o", "--output", type=path, metavar="OUT", help="default: evaluation_YYYYMMDD_HHMMSS")
+    add(
+        "-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside evaluate.py"
+    )
+    add("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)")
+    add(
+        "--limit-radius",
+        type=radius_share,
+        default=JUDGED_SHARE,
+        metavar="SHARE",
+        help=f"judge within this share of the cladding radius (default {JUDGED_SHARE})",
+    )
+    add("--baseline", type=path, metavar="FILE", help="compare with the evaluation.json of an earlier run")
+    add("--repeat", action="store_true", help="compare the images of one and the same end face")
+    add("--drift", action="store_true", help=f"disturb {DRIFT_IMAGES} of the images more and more (takes many minutes)")
+    add("--overwrite", action="store_true", help="replace the evaluation in OUT")
+    add("-q", "--quiet", action="store_true", help="no warnings and no progress bar")
+    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    options = parser.parse_args(None if argv is None else list(argv))
+    options.argv = sys.argv[1:] if argv is None else list(argv)
+    if options.folder is None:
+        taken = bool(options.profile) and Path(options.profile[-1]).is_dir()
+        remedy = f"Write {options.profile[-1]} before --profile." if taken else "See: python evaluate.py --help"
+        raise UsageError("Name the FOLDER with the labelled images.", remedy)
+    options.profile = list(dict.fromkeys(options.profile or [DEFAULT_PROFILE]))
+    options.output = options.output or Path(f"evaluation_{datetime.now():%Y%m%d_%H%M%S}")
+    return options
+
+
+def radius_share(text: str) -> float:
+    """A share of the cladding radius, above 0 and at most 2."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 2:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 2, got {text!r}")
+    return value
+
+
+def describe_run(options: argparse.Namespace) -> dict[str, Any]:
+    """What evaluation.json says about the run itself."""
+    return {
+        "program": "D-Scope Blink",
+        "version": run_info.VERSION,
+        "arguments": options.argv,
+        "folder": str(options.folder),
+        "config_path": str(options.config),
+        "config_sha256": run_info.file_hash(options.config),
+        "start": run_info.now(),
+    }
+
+
+def assess_profiles(
+    options: argparse.Namespace, every: Sequence[InspectionSettings], truths: Sequence[TruthImage], console: Console
+) -> list[ProfileRun]:
+    """Inspect and score every image with every profile."""
+    tasks = [Task(truth, settings, options.limit_radius) for settings in every for truth in truths]
+    with progress_bar(console, len(tasks), wanted=not options.quiet) as advance:
+        results = assess_all(tasks, jobs=options.jobs, on_finished=lambda result: advance(result.name))
+    for result in results:
+        if result.problem:
+            logger.warning("%s could not be evaluated: %s", result.name, result.problem)
+    parts = (tuple(results[start : start + len(truths)]) for start in range(0, len(results), len(truths)))
+    return [
+        ProfileRun(settings.config.profile, run_info.settings_hash(settings), part)
+        for settings, part in zip(every, parts, strict=True)
+    ]
+
+
+def add_repeatability(runs: Sequence[ProfileRun], sections: list[str], extra: dict[str, Any]) -> None:
+    """--repeat: how far the images of one face agree, for every profile."""
+    extra["repeat"] = {}
+    for run in runs:
+        found = repeatability(run.results)
+        title, *lines = repeat_markdown(found)
+        sections += [f"{title}, {run.profile}", *lines]
+        extra["repeat"][run.profile] = found.to_dict()
+
+
+def add_drift(
+    options: argparse.Namespace,
+    settings: InspectionSettings,
+    truths: Sequence[TruthImage],
+    console: Console,
+    sections: list[str],
+    extra: dict[str, Any],
+) -> None:
+    """--drift: the first profile on pictures that are disturbed more and more."""
+    changes = 1 + sum(not change.is_identity for change in default_disturbances())
+    with progress_bar(console, min(DRIFT_IMAGES, len(truths)) * changes, wanted=not options.quiet) as advance:
+        drift = run_drift(
+            truths,
+            settings,
+            jobs=options.jobs,
+            judged_share=options.limit_radius,
+            on_finished=lambda done, total: advance("Drift"),
+        )
+    write_drift(drift, options.output)
+    sections += drift_markdown(drift)
+    extra["drift"] = drift.to_dict()
+
+
+def report_outcome(
+    options: argparse.Namespace, runs: Sequence[ProfileRun], figures: Sequence[Figures], *, has_skipped: bool
+) -> ExitCode:
+    """Print the closing summary and choose the exit code."""
+    failed = False
+    for run, item in zip(runs, figures, strict=True):
+        failed |= bool(item.not_assessed)
+        located = item.localisation.located
+        say(
+            f"{run.profile}: {item.images} image{'s' * (item.images != 1)}, located {located.count} of {located.total},"
+            f" recall {share(item.total.recall.value)}, precision {share(item.total.precision.value)},"
+            f" rightly clean or defective {share(item.image_accuracy.accuracy.value)}"
+        )
+    say(f"Report: {options.output / report.MARKDOWN_NAME}")
+    return ExitCode.IMAGES_FAILED if failed or has_skipped else ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
