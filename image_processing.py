@@ -19,6 +19,9 @@ from vision.regions import Region
 from vision.residual import radial_residual
 from vision.settings import DetectionSettings, LocalizationSettings
 
+ROUGH_LOOKS = 3
+LARGE_MARKS_SHARE = 0.01  # of the inspected area: newly found marks that call for another rough look
+
 
 @dataclass(frozen=True)
 class Located:
@@ -70,9 +73,13 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     # large marks bias the background and the noise around them: a rough look finds them, the real one leaves them out
     rough = rough_look(settings)
-    marked = strong_marks(
-        significance(radial_residual(work, ellipse, reach_px * factor, rough.residual), rough), rough.residual
-    )
+    marked = None
+    for _ in range(ROUGH_LOOKS):
+        before = 0 if marked is None else np.count_nonzero(marked)
+        first = radial_residual(work, ellipse, reach_px * factor, rough.residual, marked)
+        marked = strong_marks(significance(first, rough, marked), rough.residual)
+        if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * first.inside.sum():
+            break
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
     found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px

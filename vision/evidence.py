@@ -19,6 +19,8 @@ from vision.residual import Residual, robust_spread
 from vision.settings import DetectionSettings, ResidualSettings
 
 NORMAL_QUANTILE = {0.5: 0.6745, 0.75: 1.1503, 0.8: 1.2816, 0.9: 1.6449}  # quantiles of |x| of a normal distribution
+LINE_SAMPLE = 6000
+LEAST_POOL_PX = 100  # pixels from which the unrest of a small ring is learnt
 SAMPLE = 20000  # pixels from which a spread is estimated
 
 
@@ -132,6 +134,8 @@ def strong_marks(found: Significance, settings: ResidualSettings) -> np.ndarray:
     """Pixels (H, W) bool that certainly belong to a mark, with a rim; empty when they would cover most of the image."""
     strong = (np.abs(found.peak) >= settings.mark_sigma).astype(np.uint8)
     strong = cv2.morphologyEx(strong, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    outlines, _ = cv2.findContours(strong, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(strong, outlines, -1, 1, cv2.FILLED)
     marks = cv2.dilate(strong, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
     return marks if marks.mean() < 0.3 else np.zeros_like(marks)
 
@@ -164,9 +168,9 @@ def local_unrest(
         pool = neighbours[:, k * width : (k + 3) * width].reshape(-1, radii)
         table[k] = _column_quantile(pool, quantile) / normal
     ring = neighbours[:, width:-width].reshape(-1, radii)
+    whole = _disc_quantile(polar, 0.5) / NORMAL_QUANTILE[0.5]
     # a large mark raises its own sector far above the rest of the ring; fringes and patterns go further round
     table = np.minimum(table, settings.sector_cap * _column_quantile(ring, quantile) / normal)
-    whole = _column_quantile(ring, 0.5) / NORMAL_QUANTILE[0.5]
     inner = residual.inner_px
     share = np.clip((np.arange(radii) - 0.5 * inner) / (0.5 * inner), 0, 1)
     table = share * table + (1 - share) * whole
@@ -175,6 +179,18 @@ def local_unrest(
     column = np.maximum(residual.radius_px - np.float32(0.5), 0)
     unrest = cv2.remap(table, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return unrest
+
+
+def _disc_quantile(polar: np.ndarray, quantile: float) -> np.ndarray:
+    """Quantile over each ring (column) and so many of its neighbours that a small mark is a small part of them."""
+    result = np.ones(polar.shape[1])
+    for k in range(len(result)):
+        half = max(1, round(LEAST_POOL_PX / (4 * np.pi * max(k, 1))))
+        values = polar[:, max(0, k - half) : k + half + 1]
+        values = values[np.isfinite(values)]
+        if len(values) >= 15:
+            result[k] = np.quantile(values, quantile)
+    return result
 
 
 def _column_quantile(values: np.ndarray, quantile: float) -> np.ndarray:
@@ -249,35 +265,66 @@ def line_kernel(angle_deg: float, length_px: float, width_px: float) -> np.ndarr
 def lei(found: Significance, residual: Residual, cladding_radius_px: float, settings: DetectionSettings) -> Evidence:
     """Linear enhancement inspector: maximum over orientations and widths of line detectors on clipped Z.
 
-    Clipping keeps one hot pixel from faking a line. Convolutions share one Fourier transform of the image. A line that
-    runs along a boundary is discounted by the boundary's uncertainty, a line across it is not.
+    Clipping keeps one hot pixel from faking a line. Lines of the finest width are looked for at working scale, wider
+    ones on a copy of half the size. A line that runs along a boundary is discounted by the boundary's uncertainty, a
+    line across it is not.
     """
     own = settings.algorithms.lei
-    rows, cols = found.z.shape
+    z = np.clip(found.z, -own.clip_sigma, own.clip_sigma)
+    edge = np.minimum(residual.edge, own.clip_sigma)
     length = max(9.0, own.length_share * cladding_radius_px)
-    half = int(np.ceil(0.5 * length + 1))
+    parts = residual.parts
+    dark, bright = _line_responses(z, edge, residual.angle_rad, parts, length, own.widths_px[:1], own.angles)
+    if len(own.widths_px) > 1:
+        # white noise halves with the size; what is coherent stays
+        size = ((z.shape[1] + 1) // 2, (z.shape[0] + 1) // 2)
+        half_z, half_edge = (2 * cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (z, edge))
+        half_angle = cv2.resize(residual.angle_rad, size, interpolation=cv2.INTER_NEAREST)
+        half_parts = tuple(
+            cv2.resize(part.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for part in parts
+        )
+        widths = tuple(0.5 * width for width in own.widths_px[1:])
+        wide = _line_responses(half_z, half_edge, half_angle, half_parts, 0.5 * length, widths, own.angles)
+        for target, response in zip((dark, bright), wide, strict=True):
+            np.maximum(target, cv2.resize(response, z.shape[::-1], interpolation=cv2.INTER_LINEAR), out=target)
+    return Evidence("LEI", own.weight, own.threshold_sigma, dark * residual.inside, bright * residual.inside)
+
+
+def _line_responses(
+    z: np.ndarray,
+    edge: np.ndarray,
+    angle_rad: np.ndarray,
+    parts: tuple[np.ndarray, ...],
+    length_px: float,
+    widths_px: tuple[float, ...],
+    angles: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Largest dark and bright response of line detectors in sigmas, (H, W) float32 each.
+
+    Convolutions share one Fourier transform of the image.
+    """
+    rows, cols = z.shape
+    half = int(np.ceil(0.5 * length_px + 1))
     height, width = cv2.getOptimalDFTSize(rows + half), cv2.getOptimalDFTSize(cols + half)
     padded = np.zeros((height, width), np.float32)
-    padded[:rows, :cols] = np.clip(found.z, -own.clip_sigma, own.clip_sigma)
+    padded[:rows, :cols] = z
     spectrum = cv2.dft(padded)
-    samples = [np.flatnonzero(part.ravel()) for part in residual.parts]
-    samples = [s[:: max(1, len(s) // 6000)] for s in samples]
-    boundary = np.minimum(residual.boundary, own.clip_sigma)
-    dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
-    for k in range(own.angles):
-        angle = np.pi * k / own.angles
-        along_boundary = boundary * np.sin(residual.angle_rad - np.float32(angle)) ** 2
-        for width_px in own.widths_px:
-            kernel = line_kernel(180.0 * k / own.angles, length, width_px)
+    samples = [np.flatnonzero(part.ravel()) for part in parts]
+    samples = [s[:: max(1, len(s) // LINE_SAMPLE)] for s in samples]
+    dark, bright = np.zeros_like(z), np.zeros_like(z)
+    for k in range(angles):
+        along_edge = edge * np.sin(angle_rad - np.float32(np.pi * k / angles)) ** 2
+        for width_px in widths_px:
+            kernel = line_kernel(180.0 * k / angles, length_px, width_px)
             response = _convolve(spectrum, kernel, (height, width))[:rows, :cols]
             scale = np.ones_like(response)
-            for part, sample in zip(residual.parts, samples, strict=True):
+            for part, sample in zip(parts, samples, strict=True):
                 if len(sample) >= 50:
                     scale[part] = max(robust_spread(response.ravel()[sample]), 1.0)
-            response = response / (scale * np.sqrt(1 + (kernel[kernel > 0].sum() * along_boundary) ** 2))
+            response = response / (scale * np.sqrt(1 + (kernel[kernel > 0].sum() * along_edge) ** 2))
             np.maximum(bright, response, out=bright)
             np.maximum(dark, -response, out=dark)
-    return Evidence("LEI", own.weight, own.threshold_sigma, dark * residual.inside, bright * residual.inside)
+    return dark, bright
 
 
 def _convolve(spectrum: np.ndarray, kernel: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vision.evidence import Evidence, Significance
+from vision.likelihood import likely_regions
 from vision.regions import Region, axis_of, box_px, join_fragments, united
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
@@ -58,7 +59,8 @@ def confirmed_regions(
     regions = [r for r in regions if not is_shading(r, cladding_radius_px, settings.growth)]
     regions = [trimmed(r, residual, settings.growth) for r in regions]
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
-    return [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
+    regions = [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
+    return likely_regions(regions, found, evidence, residual, cladding_radius_px, settings.likelihood)
 
 
 @dataclass(frozen=True)
@@ -145,14 +147,15 @@ def _faint_lines(
     lines = join_fragments(lines, cladding_radius_px, growth)
     kept = []
     for region in lines:
-        length, _ = box_px(region)
+        length, width = box_px(region)
         support = float(fine[region.rows, region.cols].mean()) * math.sqrt(length / 2.5)
         agreed = votes.confirmed[region.rows, region.cols].any()
         shortest = growth.min_line_length_share if agreed else growth.sure_line_length_share
         needed = growth.min_line_sigma * (1.0 if agreed else growth.sure_line_support_share)
         if _along_pixel_grid(region):  # JPEG blocks, row and column noise
             needed, shortest = growth.grid_line_factor * growth.min_line_sigma, growth.sure_line_length_share
-        if length >= shortest * cladding_radius_px and support >= needed:
+        straight = len(region.rows) / (length * width) >= growth.min_line_fill
+        if straight and length >= shortest * cladding_radius_px and support >= needed:
             kept.append(replace(region, line=True, peak_sigma=max(region.peak_sigma, support)))
     return kept
 
@@ -182,7 +185,7 @@ def _regions_of(labels: np.ndarray, wanted: np.ndarray, votes: _Votes, peak: np.
 
 def runs_along_boundary(region: Region, residual: Residual, growth: GrowthSettings) -> bool:
     """Whether a region is a thin arc along a circular boundary of the fibre: fringe or misfit, not a mark."""
-    boundary = float(np.mean(residual.boundary[region.rows, region.cols]))
+    boundary = float(np.mean(residual.edge[region.rows, region.cols]))
     if boundary < growth.arc_min_boundary or region.peak_sigma >= growth.arc_max_sigma:
         return False
     radius = residual.radius_px[region.rows, region.cols]
@@ -233,10 +236,19 @@ def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSe
     for region in sorted(regions, key=lambda r: -r.peak_sigma):
         host = next((k for k, other in enumerate(kept) if _hugs(region, other, shape, growth.halo_reach_px)), None)
         if host is None:
-            kept.append(region)
+            if not any(_in_wake(region, other, shape, growth) for other in kept):
+                kept.append(region)
         elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
             kept[host] = replace(united([kept[host], region], []), mixed=True)
     return kept
+
+
+def _in_wake(region: Region, other: Region, shape: tuple[int, int], growth: GrowthSettings) -> bool:
+    """Whether a region is what a far stronger large mark leaves beside it in the background of its rings."""
+    if other.peak_sigma < growth.halo_ratio * region.peak_sigma:
+        return False
+    reach_px = growth.wake_share * box_px(other)[0]
+    return reach_px > growth.halo_reach_px and _hugs(region, other, shape, reach_px)
 
 
 def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float) -> bool:

@@ -21,6 +21,7 @@ from vision.settings import ResidualSettings
 SPREAD = 1.4826  # median absolute deviation of a normal distribution -> sigma
 QUANTISATION_GREY = 0.5
 DITHER_GREY = 0.6  # noise from which on rounding to whole grey levels averages out
+HARMONIC_ROUNDS = 4
 TAIL = 1.645  # its 90 % quantile of |x|
 
 
@@ -32,6 +33,7 @@ class Residual:
     background: np.ndarray  # float32
     noise: np.ndarray  # float32, spread of `grey` from noise alone, grey levels
     boundary: np.ndarray  # float32, coherent spread (position of boundaries, grey steps), in units of `noise`
+    edge: np.ndarray  # float32, the part of `boundary` that runs along boundaries
     radius_px: np.ndarray  # float32, fibre-frame radius
     angle_rad: np.ndarray  # float32, fibre-frame angle, y down
     parts: tuple[np.ndarray, np.ndarray]  # bool: cladding and core, what lies outside of them
@@ -89,9 +91,10 @@ def radial_residual(
     # 8-bit steps are islands of one grey level, unless the noise is large enough to dither them
     steps = QUANTISATION_GREY * np.clip(1 - noise / DITHER_GREY, 0, 1)
     noise = np.maximum(noise, settings.sigma_floor_grey)
-    boundary = np.hypot(settings.edge_position_px * gradient, steps) / noise
+    edge = settings.edge_position_px * gradient / noise
+    boundary = np.hypot(edge, steps / noise)
     return Residual(
-        residual, background, noise, boundary, radius, angle, parts, settings.inner_share * ellipse.mean_radius_px
+        residual, background, noise, boundary, edge, radius, angle, parts, settings.inner_share * ellipse.mean_radius_px
     )
 
 
@@ -107,9 +110,12 @@ def background_profile(
     count = per_sector * settings.sectors
     angles = np.arange(count) * (2 * np.pi / count)
     polar = unwrap(image, ellipse, radii_px, angles)
+    covered = np.zeros(polar.shape, bool)
     if marked is not None:
         covered = unwrap(marked.astype(np.float32), ellipse, radii_px, angles) > 0.01
-        polar = _bridged(polar, covered)
+    harmonics = ring_harmonics(polar, covered, settings.harmonics)
+    harmonics *= np.clip(radii_px / settings.ring_radius_px - 1, 0, 1).astype(np.float32)
+    polar = _bridged(polar - harmonics, covered)
     ring = _nanmedian(polar)
     ring = np.where(np.isfinite(ring), ring, np.nanmedian(polar))
     inner_px = settings.inner_share * ellipse.mean_radius_px
@@ -122,7 +128,35 @@ def background_profile(
     profile = share * narrow + (1 - share) * wide
     profile = np.where(np.isfinite(profile), profile, ring)
     blend = np.clip(radii_px / settings.ring_radius_px - 1, 0, 1)[None, :]
-    return (blend * profile + (1 - blend) * ring[None, :]).astype(np.float32)
+    return (blend * profile + (1 - blend) * ring[None, :] + harmonics[::per_sector]).astype(np.float32)
+
+
+def ring_harmonics(polar: np.ndarray, covered: np.ndarray, order: int) -> np.ndarray:
+    """Slow waves of grey along each ring, (angles, radii) float32: cosines and sines up to ``order``, fitted robustly.
+
+    Directional light is a wave of the first order, an off-centre core or a misfit of the ellipse one of the first or
+    second at a boundary. A median over a sector flattens the crests of such waves; without them it does not have to.
+    Rings of which a third is hidden have none.
+    """
+    count, radii = polar.shape
+    angle = np.arange(count) * (2 * np.pi / count)
+    waves = [f(k * angle) for k in range(1, order + 1) for f in (np.cos, np.sin)]
+    basis = np.stack([np.ones(count), *waves], axis=1)
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(count, -1)
+    seen = np.isfinite(polar) & ~covered
+    values = np.where(seen, polar, 0)
+    enough = seen.mean(axis=0) > 2 / 3
+    size = basis.shape[1]
+    fit = np.zeros((size, radii))
+    fit[0] = np.nan_to_num(_nanmedian(np.where(seen, polar, np.nan)))
+    for _ in range(HARMONIC_ROUNDS):
+        deviation = np.abs(values - basis @ fit)
+        spread = SPREAD * _nanmedian(np.where(seen, deviation, np.nan))
+        reach = 3 * np.maximum(np.nan_to_num(spread), QUANTISATION_GREY)
+        weights = seen * np.clip(1 - (deviation / reach) ** 2, 0, None) ** 2
+        normal = (products.T @ weights).T.reshape(radii, size, size) + 1e-6 * np.eye(size)
+        fit = np.linalg.solve(normal, (basis.T @ (weights * values)).T[..., None])[..., 0].T
+    return ((basis[:, 1:] @ fit[1:]) * enough).astype(np.float32)
 
 
 def _bridged(polar: np.ndarray, covered: np.ndarray) -> np.ndarray:

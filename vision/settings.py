@@ -71,6 +71,7 @@ class ResidualSettings:
     angles: int
     sectors: int
     sector_width_deg: float
+    harmonics: int
     ring_radius_px: float
     inner_share: float
     edge_position_px: float
@@ -142,11 +143,13 @@ class GrowthSettings:
     sure_line_support_share: float
     grid_line_factor: float
     min_line_length_share: float
+    min_line_fill: float
     arc_min_boundary: float
     arc_min_ratio: float
     arc_max_sigma: float
     halo_reach_px: float
     halo_ratio: float
+    wake_share: float
     join_gap_share: float
     join_angle_deg: float
     broad_width_share: float
@@ -154,6 +157,19 @@ class GrowthSettings:
     trim_share: float
     trim_sigma: float
     min_area_px: float
+
+
+@dataclass(frozen=True)
+class LikelihoodSettings:
+    min_probability: float
+    contrast_smoothing_px: float
+    bias: float
+    blackhat: float
+    significance: float
+    contrast: float
+    length: float
+    dot: float
+    boundary: float
 
 
 @dataclass(frozen=True)
@@ -166,3 +182,4 @@ class DetectionSettings:
     residual: ResidualSettings
     algorithms: AlgorithmsSettings
     growth: GrowthSettings
+    likelihood: LikelihoodSettings
