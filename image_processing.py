@@ -11,7 +11,7 @@ import numpy as np
 from records import NAN, Ellipse, Fiber, ZoneExtent
 from vision.core import measure_core_px
 from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance, strong_marks
-from vision.fusion import confirmed_regions
+from vision.fusion import confirmed_regions, is_index_dip
 from vision.geometry import scaled
 from vision.localization import locate_cladding
 from vision.preprocess import Preprocessed, picture_box
@@ -72,15 +72,16 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     # large marks bias the background and the noise around them: a rough look finds them, the real one leaves them out
-    rough = rough_look(settings)
+    rough = rough_look(settings, ellipse.mean_radius_px)
+    core_px = 0.5 * fiber.core_diameter_px * factor
     marked = None
     for _ in range(ROUGH_LOOKS):
         before = 0 if marked is None else np.count_nonzero(marked)
-        first = radial_residual(work, ellipse, reach_px * factor, rough.residual, marked)
+        first = radial_residual(work, ellipse, reach_px * factor, rough.residual, marked, core_px)
         marked = strong_marks(significance(first, rough, marked), rough.residual)
         if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * first.inside.sum():
             break
-    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked)
+    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked, core_px)
     found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
     use = settings.algorithms
@@ -100,14 +101,19 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
         ]
     )
     regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, settings)
+    regions = [r for r in regions if not is_index_dip(r, residual, radius, core_px, settings.growth)]
     labels = full_resolution_labels(regions, grey.shape, factor, offset)
     return Detection(labels, tuple(regions), residual.grey)
 
 
-def rough_look(settings: DetectionSettings) -> DetectionSettings:
-    """The same settings with a third of the background's sectors and the finest smoothing only."""
-    sectors = max(6, settings.residual.sectors // 3)
-    residual = replace(settings.residual, sectors=sectors)
+def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> DetectionSettings:
+    """The same settings with a third of the background's sectors, the finest smoothing only, and whole rings inside.
+
+    A large mark near the centre fills any sector there, but hardly ever half of a ring.
+    """
+    own = settings.residual
+    ring_px = max(own.ring_radius_px, 0.5 * own.inner_share * cladding_radius_px)
+    residual = replace(own, sectors=max(6, own.sectors // 3), ring_radius_px=ring_px)
     return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
 
 

@@ -20,6 +20,8 @@ from vision.regions import Region, axis_of, box_px, join_fragments, united
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 
+MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
+CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known
 COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
 
 
@@ -204,6 +206,21 @@ def is_shading(region: Region, cladding_radius_px: float, growth: GrowthSettings
     length, _ = box_px(region)
     broad = len(region.rows) / length >= growth.broad_width_share * cladding_radius_px
     return broad and not region.line and region.peak_sigma < growth.broad_min_sigma
+
+
+def is_index_dip(
+    region: Region, residual: Residual, cladding_radius_px: float, core_radius_px: float, growth: GrowthSettings
+) -> bool:
+    """Whether a region is the dot that the refractive index leaves at the exact centre of a core.
+
+    In a multimode core the pattern of its modes surrounds the dot: there, whatever lies so close to the centre counts.
+    """
+    own = (region.rows, region.cols)
+    radius, angle = residual.radius_px[own], residual.angle_rad[own]
+    if radius.max() > growth.index_dip_share * cladding_radius_px:
+        return False
+    off_centre = math.hypot(float(np.mean(radius * np.cos(angle))), float(np.mean(radius * np.sin(angle))))
+    return off_centre <= CENTRED_PX or core_radius_px >= MULTIMODE_CORE_SHARE * cladding_radius_px
 
 
 def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Region:

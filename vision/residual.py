@@ -14,7 +14,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from records import Ellipse
+from records import NAN, Ellipse
 from vision.geometry import polar_maps, unwrap
 from vision.settings import ResidualSettings
 
@@ -22,6 +22,8 @@ SPREAD = 1.4826  # median absolute deviation of a normal distribution -> sigma
 QUANTISATION_GREY = 0.5
 DITHER_GREY = 0.6  # noise from which on rounding to whole grey levels averages out
 HARMONIC_ROUNDS = 4
+LEAST_CORE_RIM_PX = 2.5
+RIM_SHARE = (0.9, 1.06)  # of the cladding radius: where a mark goes on outwards
 TAIL = 1.645  # its 90 % quantile of |x|
 
 
@@ -61,16 +63,17 @@ def radial_residual(
     reach_px: float,
     settings: ResidualSettings,
     marked: np.ndarray | None = None,
+    core_radius_px: float = NAN,
 ) -> Residual:
     """Residual and noise of a grey image (H, W) out to ``reach_px`` (fibre frame) from the fibre's centre.
 
-    ``marked`` (H, W) bool: pixels that are known not to be background.
+    ``marked`` (H, W) bool: pixels that are known not to be background. ``core_radius_px``: NaN = unknown.
     """
     image = grey.astype(np.float32)
     radius, angle = polar_maps(image.shape, ellipse)
     inside = radius < reach_px
     step = 1.0 / settings.radial_oversampling
-    profile = background_profile(image, ellipse, np.arange(0, reach_px + 2, step), settings, marked)
+    profile = background_profile(image, ellipse, np.arange(0, reach_px + 2, step), settings, marked, core_radius_px)
     slope = np.abs(cv2.sepFilter2D(profile, cv2.CV_32F, _slope_kernel(settings), np.ones(1, np.float32)))
     slope = cv2.dilate(slope, np.ones((1, 2 * settings.radial_oversampling + 1), np.uint8))
     column = radius / step
@@ -104,20 +107,24 @@ def background_profile(
     radii_px: np.ndarray,
     settings: ResidualSettings,
     marked: np.ndarray | None = None,
+    core_radius_px: float = NAN,
 ) -> np.ndarray:
     """Sliding angular median, (sectors, radii) float32; near the centre the median of the whole ring."""
     per_sector = max(1, round(settings.angles / settings.sectors))
     count = per_sector * settings.sectors
     angles = np.arange(count) * (2 * np.pi / count)
     polar = unwrap(image, ellipse, radii_px, angles)
+    centre_px = settings.centre_share * ellipse.mean_radius_px
     covered = np.zeros(polar.shape, bool)
     if marked is not None:
         covered = unwrap(marked.astype(np.float32), ellipse, radii_px, angles) > 0.01
+        covered = _continued_over_edge(covered, radii_px / ellipse.mean_radius_px)
     harmonics = ring_harmonics(polar, covered, settings.harmonics)
-    harmonics *= np.clip(radii_px / settings.ring_radius_px - 1, 0, 1).astype(np.float32)
+    harmonics *= np.clip(radii_px / centre_px - 1, 0, 1).astype(np.float32)
     polar = _bridged(polar - harmonics, covered)
     ring = _nanmedian(polar)
     ring = np.where(np.isfinite(ring), ring, np.nanmedian(polar))
+    ring = _continued_to_centre(ring, radii_px, centre_px, core_radius_px)
     inner_px = settings.inner_share * ellipse.mean_radius_px
     narrow = _sliding_median(polar, per_sector, round(0.5 * settings.sector_width_deg / 360 * count))
     near = radii_px < inner_px
@@ -129,6 +136,30 @@ def background_profile(
     profile = np.where(np.isfinite(profile), profile, ring)
     blend = np.clip(radii_px / settings.ring_radius_px - 1, 0, 1)[None, :]
     return (blend * profile + (1 - blend) * ring[None, :] + harmonics[::per_sector]).astype(np.float32)
+
+
+def _continued_over_edge(covered: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Covered samples (angles, radii), with marks that reach the rim continued over the cladding's edge.
+
+    A chip goes on to the edge, where it does not stand out by itself; ``share`` is the radius over the cladding's.
+    """
+    rim = (share > RIM_SHARE[0]) & (share < RIM_SHARE[1])
+    reached = covered & (share > RIM_SHARE[0]) & (share < 1)
+    return covered | (np.logical_or.accumulate(reached, axis=1) & rim)
+
+
+def _continued_to_centre(ring: np.ndarray, radii_px: np.ndarray, centre_px: float, core_px: float) -> np.ndarray:
+    """Ring medians whose innermost part follows a parabola through the rest of the core.
+
+    Any small mark at the centre covers most of the innermost rings, so their medians say nothing about the core. A
+    core that is hardly larger than these is left as it is.
+    """
+    outer_px = min(3 * centre_px, 0.75 * core_px) if np.isfinite(core_px) else 2.2 * centre_px
+    if not outer_px >= centre_px + LEAST_CORE_RIM_PX:
+        return ring
+    known = (radii_px >= centre_px) & (radii_px <= outer_px)
+    curve = np.polynomial.Polynomial.fit(radii_px[known] ** 2, ring[known], 1)
+    return np.where(radii_px < centre_px, curve(radii_px**2), ring)
 
 
 def ring_harmonics(polar: np.ndarray, covered: np.ndarray, order: int) -> np.ndarray:

@@ -73,6 +73,7 @@ class ResidualSettings:
     sector_width_deg: float
     harmonics: int
     ring_radius_px: float
+    centre_share: float
     inner_share: float
     edge_position_px: float
     flat_slope_grey: float
@@ -150,6 +151,7 @@ class GrowthSettings:
     halo_reach_px: float
     halo_ratio: float
     wake_share: float
+    index_dip_share: float
     join_gap_share: float
     join_angle_deg: float
     broad_width_share: float
