@@ -6,10 +6,10 @@ import math
 from collections import Counter
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
-from grading.classification import Appearance, classify
+from grading.appearance import Appearance, appearance_of, body_of, body_pixels
+from grading.classification import classify
 from grading.measurement import Shape, measure_shape
 from image_processing import Detection
 from records import CLASS_LETTERS, Defect, Fiber, Scale, ZoneExtent
@@ -43,8 +43,10 @@ def characterise(
         if not any(label in inspected for label in touched):
             continue
         shape = measure_shape(rows, cols, fiber.cladding)
-        look = appearance(region, detection)
-        kind = classify(shape, look, fiber.cladding.mean_radius_px, limits)
+        body = body_of(region, detection.residual_grey)
+        body_shape = measure_shape(*body_pixels(rows, cols, region, body), fiber.cladding)
+        look = appearance_of(region, body, detection.residual_grey)
+        kind = classify(shape, body_shape, look, fiber.cladding.mean_radius_px, limits)
         zone = _zone_of_centroid(shape, zones) or names[max(touched, key=lambda label: touched[label])]
         draft = _defect(k, region, shape, look, kind, zone, total_weight)
         draft = replace(draft, zones_touched=tuple(names[label] for label in sorted(touched)))
@@ -55,23 +57,6 @@ def characterise(
 def _zone_of_centroid(shape: Shape, zones: tuple[ZoneExtent, ...]) -> str | None:
     radius = math.hypot(*shape.centroid_frame_px)
     return next((z.name for z in zones if z.inner_radius_px <= radius < z.outer_radius_px), None)
-
-
-def appearance(region: Region, detection: Detection) -> Appearance:
-    """Contrast and edge sharpness of a region, from the residual at working scale."""
-    values = detection.residual_grey[region.rows, region.cols]
-    signed = values * region.polarity
-    contrast = float(np.mean(values[signed >= np.median(signed)]))
-    top, left = max(0, region.rows.min() - 3), max(0, region.cols.min() - 3)
-    patch = detection.residual_grey[top : region.rows.max() + 4, left : region.cols.max() + 4]
-    mask = np.zeros(patch.shape, np.uint8)
-    mask[region.rows - top, region.cols - left] = 1
-    smooth = cv2.GaussianBlur(patch, (0, 0), 0.7)
-    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8))
-    outline = cv2.dilate(mask, np.ones((3, 3), np.uint8)) - cv2.erode(mask, np.ones((3, 3), np.uint8))
-    radius = math.sqrt(len(region.rows) / math.pi)
-    edge = float(np.median(slope[outline > 0])) if outline.any() else 0.0
-    return Appearance(contrast, edge * radius / max(abs(contrast), 1e-6))
 
 
 def _defect(

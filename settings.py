@@ -59,16 +59,29 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class PitEvidence:
+    """Weights of the log odds that a compact mark is a pit and no contamination."""
+
+    bias: float
+    size: float
+    edge_slope: float
+    unevenness: float
+    rim: float
+    circularity: float
+
+
+@dataclass(frozen=True)
 class Classification:
-    scratch_min_aspect_ratio: float
-    line_min_aspect_ratio: float
-    crack_min_tortuosity: float
-    crack_min_roughness: float
     chip_max_edge_distance_share: float
-    pit_min_circularity: float
-    pit_min_solidity: float
-    pit_min_sharpness: float
-    pit_max_diameter_share: float
+    chip_min_diameter_share: float
+    chip_min_width_share: float
+    line_min_aspect_ratio: float
+    line_min_path_ratio: float
+    short_scratch_min_aspect_ratio: float
+    short_scratch_max_width_share: float
+    crack_min_jaggedness: float
+    crack_min_body_jaggedness: float
+    pit: PitEvidence
 
 
 # --- scale, camera, reports ----------------------------------------------------------------------------------------

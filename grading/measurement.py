@@ -15,7 +15,6 @@ import numpy as np
 from records import Ellipse
 from vision.geometry import from_frame, to_frame
 
-RESOLVED_PX = 3.0  # the centre line of a thinner mark wanders by pixel steps alone
 OVERSAMPLING = 3  # frame pixels per image pixel when a shape is drawn in the fibre frame
 
 
@@ -34,11 +33,15 @@ class Shape:
     solidity: float  # area over area of the convex hull, 0..1
     orientation_deg: float  # of the longer side, 0..180
     path_px: float  # length along the (curved) centre line
-    tortuosity: float  # path over its chord, >= 1
-    roughness: float  # spread of the centre line around a smooth curve, in widths (at least the resolved one)
+    jaggedness: float  # path over that of a smooth (quadratic) course, >= 1
     inner_radius_px: float  # smallest and largest distance from the fibre's centre
     outer_radius_px: float
     box_px: tuple[tuple[float, float], ...]  # corners of the rotated rectangle in image pixels
+
+    @property
+    def mean_width_px(self) -> float:
+        """Area over length: narrower than the rectangle when the outline is ragged or the mark is bent."""
+        return self.area_px / self.length_px
 
     @property
     def line_width_px(self) -> float:
@@ -68,7 +71,7 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     perimeter = cv2.arcLength(outline, True) / OVERSAMPLING + 0.5
     hull_area = cv2.contourArea(cv2.convexHull(outline.reshape(-1, 1, 2)))
     filled = float(np.count_nonzero(mask))
-    path, tortuosity, roughness = _centre_line(points, length, area)
+    path, jaggedness = _centre_line(points, length, area)
     box = _box_corners(bu, bv, length, width, angle, cladding)
     return Shape(
         centroid_px=(float(np.mean(cols)), float(np.mean(rows))),
@@ -82,8 +85,7 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
         solidity=min(1.0, filled / max(hull_area, filled, 1.0)),
         orientation_deg=float(-angle % 180.0),
         path_px=path,
-        tortuosity=tortuosity,
-        roughness=roughness,
+        jaggedness=jaggedness,
         inner_radius_px=float(radius.min()),
         outer_radius_px=float(radius.max()),
         box_px=box,
@@ -107,15 +109,15 @@ def _frame_mask(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> np.nda
     return mask
 
 
-def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float, float, float]:
-    """Path length (px), tortuosity and roughness (widths) of the centre line along the longest direction.
+def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float, float]:
+    """Path length (px) and jaggedness of the centre line along the longest direction.
 
-    The centre line is the mean across the principal axis in slices of about a width; its path is compared with the
-    chord, and its scatter with a smooth (quadratic) course.
+    The centre line is the mean across the principal axis in slices of about a width; its path is compared with
+    that of a quadratic fit: a bow is not jagged.
     """
     mean_width = max(1.0, area / length)
     if length < 3 * mean_width or len(points) < 8:
-        return length, 1.0, 0.0
+        return length, 1.0
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(centred.T))
     along, across = centred @ vectors[:, 1], centred @ vectors[:, 0]
@@ -126,11 +128,11 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     s = np.bincount(index, along, count)[used] / members[used]
     t = np.bincount(index, across, count)[used] / members[used]
     chord = float(np.hypot(s[-1] - s[0], t[-1] - t[0]))
-    smooth_path = float(np.sum(np.hypot(np.diff(s), np.diff(t))))
-    path = length if chord <= 0 else length * max(1.0, smooth_path / chord)
-    degree = 2 if len(s) >= 5 else 1
-    scatter = t - np.polyval(np.polyfit(s, t, degree), s)
-    return path, max(1.0, smooth_path / max(chord, 1e-6)), float(np.std(scatter)) / max(mean_width, RESOLVED_PX)
+    own_path = float(np.sum(np.hypot(np.diff(s), np.diff(t))))
+    path = length if chord <= 0 else length * max(1.0, own_path / chord)
+    course = np.polyval(np.polyfit(s, t, 2 if len(s) >= 5 else 1), s)
+    smooth_path = float(np.sum(np.hypot(np.diff(s), np.diff(course))))
+    return path, max(1.0, own_path / max(smooth_path, 1e-6))
 
 
 def _box_corners(

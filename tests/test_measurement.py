@@ -84,7 +84,7 @@ def test_a_rotated_bar(frame, angle_deg):
     assert shape.area_px == pytest.approx(540, rel=0.07)
     assert shape.path_px == pytest.approx(60, abs=2.5)
     assert shape.line_width_px == pytest.approx(9, abs=0.7)
-    assert shape.tortuosity == pytest.approx(1, abs=0.02)
+    assert shape.jaggedness == pytest.approx(1, abs=0.02)
     assert shape.centroid_frame_px == pytest.approx((20.3, -15.4), abs=0.5)
     assert angle_between(shape.orientation_deg, angle_deg) < 2
 
@@ -175,7 +175,7 @@ def test_one_pixel_is_one_pixel_long_wide_and_across():
     assert (shape.length_px, shape.width_px, shape.diameter_px, shape.area_px) == pytest.approx((1, 1, 1, 1), abs=1e-3)
     assert shape.centroid_px == (90, 60)
     assert 0 < shape.circularity <= 1 and 0 < shape.solidity <= 1
-    assert all(math.isfinite(v) for v in (shape.perimeter_px, shape.orientation_deg, shape.path_px, shape.roughness))
+    assert all(math.isfinite(v) for v in (shape.perimeter_px, shape.orientation_deg, shape.path_px, shape.jaggedness))
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 8])
@@ -205,12 +205,11 @@ def zigzag(frame: Ellipse, length: float, height: float, period: float, width: f
     return (np.abs(u) <= length / 2) & (np.abs(v - course) <= width / 2)
 
 
-def test_a_zigzag_is_longer_and_rougher_than_a_straight_line():
+def test_a_zigzag_is_longer_than_a_straight_line():
     straight, jagged = measured(rectangle(ROUND, 100, 3, 0), ROUND), measured(zigzag(ROUND, 100, 14, 25, 3), ROUND)
     assert jagged.length_px == pytest.approx(straight.length_px, abs=3)
     assert jagged.path_px > 1.15 * straight.path_px
-    assert jagged.tortuosity > straight.tortuosity + 0.1
-    assert jagged.roughness > straight.roughness + 0.5
+    assert jagged.jaggedness > straight.jaggedness + 0.1
 
 
 # --- metamorphic ---------------------------------------------------------------------------------------------------
