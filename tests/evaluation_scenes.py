@@ -24,10 +24,10 @@ def shipped_settings(profile: str | None = None) -> InspectionSettings:
     return choose_settings(shipped_config(profile), None)
 
 
-def assess_rendering(scene: Rendering, name: str) -> ImageResult:
+def assess_rendering(scene: Rendering, name: str, profile: str | None = None) -> ImageResult:
     """Inspect a rendered scene and score it."""
     truth = parse_truth(scene.truth, Path(name))
-    return assess(DecodedImage(name, scene.image), scene.labels, truth, shipped_settings())
+    return assess(DecodedImage(name, scene.image), scene.labels, truth, shipped_settings(profile))
 
 
 def block(value: int, row: int, col: int, size: int = 10, width: int | None = None) -> np.ndarray:
