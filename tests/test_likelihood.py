@@ -38,13 +38,21 @@ def residual(grey: np.ndarray, boundary: float = 0.1) -> Residual:
 
 
 def kept(
-    mark: Region, *, sigma: float, hat: float | None, grey: float, boundary: float = 0.1, probability: float = 0.4
-):
+    mark: Region,
+    *,
+    sigma: float,
+    hat: float | None,
+    grey: float,
+    line: float | None = None,
+    boundary: float = 0.1,
+    probability: float = 0.4,
+) -> bool:
     """Whether a uniform mark with this evidence is kept."""
     own = (mark.rows, mark.cols)
     picture, extent, hats = full(0), full(0), full(0)
     picture[own], extent[own], hats[own] = mark.polarity * grey, mark.polarity * sigma, hat or 0
     evidence = [] if hat is None else [Evidence("BlackHat", 0.6, 4.0, hats, hats)]
+    evidence += [] if line is None else [Evidence("LEI", 0.7, 5.0, full(line), full(line))]
     found = Significance(full(0), extent, extent, extent, extent)
     settings = replace(DETECTION.likelihood, min_probability=probability)
     return bool(likely_regions([mark], found, evidence, residual(picture, boundary), RADIUS_PX, settings))
@@ -53,53 +61,59 @@ def kept(
 BLOCK = region(slice(20, 26), slice(30, 36))
 
 
+def least_strength(mark: Region, **options: float) -> float:
+    """Factor on medium evidence from which a mark is kept."""
+    for strength in np.geomspace(0.1, 10, 60):
+        if kept(mark, **{"sigma": 5 * strength, "hat": 9 * strength, "grey": 7 * strength, **options}):
+            return float(strength)
+    return np.inf
+
+
 def test_strong_evidence_is_a_mark_and_weak_evidence_is_not():
     assert kept(BLOCK, sigma=15, hat=20, grey=20)
     assert not kept(BLOCK, sigma=3, hat=4, grey=2)
 
 
 @pytest.mark.parametrize("polarity", [-1, 1])
-@pytest.mark.parametrize("name", ["sigma", "hat", "grey"])
-def test_every_piece_of_evidence_counts(name, polarity):
+@pytest.mark.parametrize(("name", "medium"), [("sigma", 5.0), ("hat", 9.0), ("grey", 7.0)])
+def test_every_piece_of_evidence_counts(name, medium, polarity):
     mark = region(slice(20, 26), slice(30, 36), polarity)
-    border = {"sigma": 5.0, "hat": 9.0, "grey": 7.0}
-    assert kept(mark, **{**border, name: 2.5 * border[name]})
-    assert not kept(mark, **{**border, name: 0.3 * border[name]})
+    assert least_strength(mark, **{name: 2 * medium}) < 0.95 * least_strength(mark, **{name: 0.5 * medium})
 
 
 def test_near_a_boundary_the_same_evidence_is_worth_less():
-    assert kept(BLOCK, sigma=5, hat=9, grey=7, boundary=0.02)
-    assert not kept(BLOCK, sigma=5, hat=9, grey=7, boundary=2.0)
+    assert least_strength(BLOCK, boundary=0.02) < 0.95 * least_strength(BLOCK, boundary=2.0)
 
 
 def test_a_higher_probability_keeps_less():
-    assert kept(BLOCK, sigma=5.5, hat=9.5, grey=7.5, probability=0.05)
-    assert not kept(BLOCK, sigma=5.5, hat=9.5, grey=7.5, probability=0.99)
+    assert least_strength(BLOCK, probability=0.05) < 0.95 * least_strength(BLOCK, probability=0.99)
 
 
 def test_without_black_hat_the_significance_takes_its_place():
-    assert kept(BLOCK, sigma=10, hat=None, grey=10)
+    assert kept(BLOCK, sigma=12, hat=None, grey=12)
     assert not kept(BLOCK, sigma=2, hat=None, grey=10)
+
+
+def test_the_line_detector_counts_where_it_is_switched_on():
+    assert kept(BLOCK, sigma=5, hat=9, grey=7, line=20)
+    assert not kept(BLOCK, sigma=5, hat=9, grey=7, line=1)
 
 
 def test_a_long_thin_mark_needs_less():
     line, lump = region(slice(20, 22), slice(30, 130)), region(slice(20, 34), slice(30, 44))
-    weak = {"sigma": 4.0, "hat": 7.0, "grey": 4.0}
-    assert kept(line, **weak)
-    assert not kept(lump, **weak)
+    assert least_strength(line) < 0.95 * least_strength(lump)
+
+
+def test_a_dot_in_quiet_surroundings_needs_less():
+    dot, patch = region(slice(20, 23), slice(30, 33)), region(slice(20, 25), slice(30, 35))
+    assert least_strength(dot, boundary=0.1) < 0.9 * least_strength(patch, boundary=0.1)
+    assert least_strength(dot, boundary=0.5) == least_strength(patch, boundary=0.5)  # not near boundaries
 
 
 def test_the_length_of_a_line_counts_from_a_tenth_of_the_radius():
     assert line_length(region(slice(20, 21), slice(30, 50)), RADIUS_PX) == pytest.approx(0.0, abs=0.1)
     assert line_length(region(slice(20, 22), slice(30, 130)), RADIUS_PX) == pytest.approx(np.log(5), abs=0.05)
     assert line_length(region(slice(20, 80), slice(30, 90)), RADIUS_PX) == 0
-
-
-def test_a_dot_in_quiet_surroundings_needs_less():
-    dot = region(slice(20, 23), slice(30, 33))
-    weak = {"sigma": 4.0, "hat": 8.0, "grey": 6.0}
-    assert kept(dot, **weak)
-    assert not kept(region(slice(20, 25), slice(30, 35)), **weak)  # of the same evidence, but no dot
 
 
 def test_the_local_contrast_is_the_peak_over_the_spread_around_it():

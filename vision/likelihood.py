@@ -1,9 +1,9 @@
 """How likely a candidate is a real mark: the pieces of evidence together, as log odds.
 
 No single number separates weak marks from noise, shading and compression blocks. The black-hat response knows shape,
-the significance the noise of the picture, the contrast in grey levels what a camera can invent; a dot in quiet
-surroundings is less likely noise than one among many, chance rarely lines up to a long thin mark, and near boundaries
-all of these are worth less. Their logarithms are added with the weights of a logistic regression (config.json).
+the significance and the line detector the noise of the picture, the contrast in grey levels what a camera can invent; a
+dot in quiet surroundings is less likely noise than one among many, chance rarely lines up to a long thin mark, and near
+boundaries all of these are worth less. The logarithms are added with the weights of a logistic regression (config).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def likely_regions(
 ) -> list[Region]:
     """The regions whose probability of being a mark reaches ``settings.min_probability``."""
     least = math.log(settings.min_probability / (1 - settings.min_probability))
-    hat = next((item for item in evidence if item.name == "BlackHat"), None)
+    by_name = {item.name: item for item in evidence}
     smooth = cv2.GaussianBlur(residual.grey, (0, 0), settings.contrast_smoothing_px)
     free = residual.inside.copy()
     for region in regions:
@@ -51,11 +51,13 @@ def likely_regions(
         own = (region.rows, region.cols)
         boundary = float(residual.boundary[own].mean())
         significance = float((region.polarity * found.extent[own]).max())
-        shape = HAT_PER_SIGMA * significance if hat is None else float(hat.of(region.polarity)[own].max())
+        shape = _response(by_name.get("BlackHat"), region, HAT_PER_SIGMA * significance)
+        line = _response(by_name.get("LEI"), region, significance)
         odds = (
             settings.bias
             + settings.blackhat * _log(shape, 1.0)
             + settings.significance * _log(significance, 1.0)
+            + settings.line * _log(line, 1.0)
             + settings.contrast * _log(float((region.polarity * smooth[own]).max()), LEAST_CONTRAST_GREY)
             + settings.length * line_length(region, cladding_radius_px)
             + settings.boundary * math.log(LEAST_BOUNDARY + boundary)
@@ -65,6 +67,11 @@ def likely_regions(
         if odds >= least:
             kept.append(region)
     return kept
+
+
+def _response(item: Evidence | None, region: Region, otherwise: float) -> float:
+    """Largest response of an algorithm in a region; what is typical of a compact mark where it is switched off."""
+    return otherwise if item is None else float(item.of(region.polarity)[region.rows, region.cols].max())
 
 
 def _log(value: float, least: float) -> float:

@@ -168,6 +168,7 @@ class LikelihoodSettings:
     bias: float
     blackhat: float
     significance: float
+    line: float
     contrast: float
     length: float
     dot: float
