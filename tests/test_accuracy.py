@@ -84,7 +84,8 @@ def print_classes_and_sizes(every: Figures) -> None:
     print(f"  classes right {right.count}/{right.total} = {right.value:.3f}")
     for error in every.sizes:
         if (error.measure, error.kind) in (("length", "Scratch"), ("width", "Scratch"), ("diameter", "Pit/Dig")):
-            print(f"  {error.kind} {error.measure}: {error}")
+            median, px = error.median_error, error.median_error_px
+            print(f"  {error.kind} {error.measure}: median error {median:.1%}, {px:.2f} px; bias {error.bias:+.1%}")
 
 
 # --- always --------------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_labelled_real_images():
     assert every.localisation.located.value == 1
     assert every.total.recall.value >= 0.88
     assert every.total.precision.value >= 0.87
-    assert every.image_accuracy.accuracy.value >= 0.93
+    assert every.image_accuracy.accuracy.value >= 0.90
     assert every.image_accuracy.false_alarms_on_clean <= every.image_accuracy.clean_images
 
 
