@@ -10,14 +10,15 @@ import numpy as np
 
 from records import NAN, Ellipse, Fiber, ZoneExtent
 from vision.core import measure_core_px
-from vision.evidence import black_hat, do2mr, edge_skeleton, lei, significance, strong_marks
+from vision.evidence import Evidence, black_hat, do2mr, edge_skeleton, lei
 from vision.fusion import confirmed_regions, is_index_dip
 from vision.geometry import scaled
 from vision.localization import locate_cladding
 from vision.preprocess import Preprocessed, picture_box
 from vision.regions import Region
-from vision.residual import radial_residual
+from vision.residual import Residual, radial_residual
 from vision.settings import DetectionSettings, LocalizationSettings
+from vision.significance import Significance, significance, strong_marks
 
 ROUGH_LOOKS = 3
 LARGE_MARKS_SHARE = 0.01  # of the inspected area: newly found marks that call for another rough look
@@ -71,28 +72,14 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
         return Detection(labels, (), np.zeros((0, 0), np.float32))
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
-    # large marks bias the background and the noise around them: a rough look finds them, the real one leaves them out
-    rough = rough_look(settings, ellipse.mean_radius_px)
     core_px = 0.5 * fiber.core_diameter_px * factor
-    marked = None
-    for _ in range(ROUGH_LOOKS):
-        before = 0 if marked is None else np.count_nonzero(marked)
-        first = radial_residual(work, ellipse, reach_px * factor, rough.residual, marked, core_px)
-        marked = strong_marks(significance(first, rough, marked), rough.residual)
-        if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * first.inside.sum():
-            break
+    marked = rough_marks(work, ellipse, reach_px * factor, core_px, settings)
     residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked, core_px)
     found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
-    use = settings.algorithms
-    evidence = []
-    if use.do2mr.enabled:
-        evidence.append(do2mr(found, residual.parts, settings))
-    if use.blackhat.enabled:
-        evidence.append(black_hat(found, residual.parts, radius, settings))
-    if use.lei.enabled:
-        evidence.append(lei(found, residual, radius, settings))
-    skeleton = edge_skeleton(found, residual.inside, settings) if use.skeleton.enabled else None
+    evidence = all_evidence(found, residual, radius, settings)
+    skeletons = settings.algorithms.skeleton.enabled
+    skeleton = edge_skeleton(found, residual.inside, settings) if skeletons else None
     inspected = residual.inside & np.logical_or.reduce(
         [
             (residual.radius_px >= z.inner_radius_px * factor) & (residual.radius_px < z.outer_radius_px * factor)
@@ -104,6 +91,39 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     regions = [r for r in regions if not is_index_dip(r, residual, radius, core_px, settings.growth)]
     labels = full_resolution_labels(regions, grey.shape, factor, offset)
     return Detection(labels, tuple(regions), residual.grey)
+
+
+def rough_marks(
+    work: np.ndarray, ellipse: Ellipse, reach_px: float, core_radius_px: float, settings: DetectionSettings
+) -> np.ndarray:
+    """Pixels (H, W) bool of strong marks, which would bias the background and the noise around them.
+
+    Each look leaves out what the ones before have found, until nothing large is added.
+    """
+    rough = rough_look(settings, ellipse.mean_radius_px)
+    marked = None
+    for _ in range(ROUGH_LOOKS):
+        before = 0 if marked is None else np.count_nonzero(marked)
+        residual = radial_residual(work, ellipse, reach_px, rough.residual, marked, core_radius_px)
+        marked = strong_marks(significance(residual, rough, marked), rough.residual)
+        if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * residual.inside.sum():
+            break
+    return marked
+
+
+def all_evidence(
+    found: Significance, residual: Residual, cladding_radius_px: float, settings: DetectionSettings
+) -> list[Evidence]:
+    """What the algorithms that are switched on say, the edge skeleton apart."""
+    use = settings.algorithms
+    evidence = []
+    if use.do2mr.enabled:
+        evidence.append(do2mr(found, residual.parts, settings))
+    if use.blackhat.enabled:
+        evidence.append(black_hat(found, residual.parts, cladding_radius_px, settings))
+    if use.lei.enabled:
+        evidence.append(lei(found, residual, cladding_radius_px, settings))
+    return evidence
 
 
 def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> DetectionSettings:

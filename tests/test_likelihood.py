@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from faces import shipped_config
 
-from vision.evidence import Evidence, Significance
+from vision.evidence import Evidence
 from vision.fusion import is_index_dip
 from vision.likelihood import likely_regions, line_length, local_contrast
 from vision.regions import Region
 from vision.residual import Residual
+from vision.significance import Significance
 
 DETECTION = shipped_config().detection
 SHAPE = (120, 160)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from vision.evidence import Evidence, Significance
+from vision.evidence import Evidence
 from vision.likelihood import likely_regions
 from vision.regions import Region, axis_of, box_px, join_fragments, united
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
+from vision.significance import Significance
 
 MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
 CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known

@@ -13,10 +13,11 @@ import math
 import cv2
 import numpy as np
 
-from vision.evidence import Evidence, Significance
+from vision.evidence import Evidence
 from vision.regions import Region, box_px
 from vision.residual import SPREAD, Residual
 from vision.settings import LikelihoodSettings
+from vision.significance import Significance
 
 SATURATION = 20.0  # sigmas or grey levels: above, a mark is not surer
 LEAST_CONTRAST_GREY = 0.3
