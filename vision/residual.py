@@ -211,12 +211,14 @@ def _sliding_median(polar: np.ndarray, per_sector: int, half: int) -> np.ndarray
 
 def _nanmedian(values: np.ndarray) -> np.ndarray:
     """Column medians that ignore NaN; NaN for a column without any number."""
-    if np.isfinite(values).all():
+    seen = np.isfinite(values).sum(axis=0)
+    if (seen == len(values)).all():
         return np.median(values, axis=0)
-    result = np.full(values.shape[1], np.nan)
-    some = np.isfinite(values).any(axis=0)
-    result[some] = np.nanmedian(values[:, some], axis=0)
-    return result
+    ordered = np.sort(values, axis=0)  # NaN last
+    columns = np.arange(values.shape[1])
+    low = ordered[np.maximum(seen - 1, 0) // 2, columns]
+    high = ordered[np.minimum(seen // 2, len(values) - 1), columns]
+    return np.where(seen > 0, 0.5 * (low + high), np.nan)
 
 
 def _wrapped(profile: np.ndarray) -> np.ndarray:

@@ -108,10 +108,10 @@ def local_unrest(
         pool = neighbours[:, k * width : (k + 3) * width].reshape(-1, radii)
         table[k] = _column_quantile(pool, quantile) / normal
     ring = neighbours[:, width:-width].reshape(-1, radii)
-    whole = _disc_quantile(polar, 0.5) / NORMAL_QUANTILE[0.5]
+    inner = residual.inner_px
+    whole = _disc_quantile(polar, 0.5, inner) / NORMAL_QUANTILE[0.5]
     # a large mark raises its own sector far above the rest of the ring; fringes and patterns go further round
     table = np.minimum(table, settings.sector_cap * _column_quantile(ring, quantile) / normal)
-    inner = residual.inner_px
     share = np.clip((np.arange(radii) - 0.5 * inner) / (0.5 * inner), 0, 1)
     table = share * table + (1 - share) * whole
     table = np.concatenate([table[-1:], table, table[:1]]).astype(np.float32)
@@ -121,10 +121,13 @@ def local_unrest(
     return unrest
 
 
-def _disc_quantile(polar: np.ndarray, quantile: float) -> np.ndarray:
-    """Quantile over each ring (column) and so many of its neighbours that a small mark is a small part of them."""
+def _disc_quantile(polar: np.ndarray, quantile: float, reach_px: float) -> np.ndarray:
+    """Quantile over each ring (column) and so many of its neighbours that a small mark is a small part of them.
+
+    1 from ``reach_px`` outwards, where it is not asked for.
+    """
     result = np.ones(polar.shape[1])
-    for k in range(len(result)):
+    for k in range(min(len(result), int(reach_px) + 2)):
         half = max(1, round(LEAST_POOL_PX / (4 * np.pi * max(k, 1))))
         values = polar[:, max(0, k - half) : k + half + 1]
         values = values[np.isfinite(values)]
