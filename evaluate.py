@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.arguments import Parser, count, path
-from errors import ExitCode, UsageError, describe, refuse_to_start
+from errors import ExitCode, UsageError, refuse_to_start
 
 try:
     from rich.console import Console
@@ -23,8 +23,8 @@ try:
     import image_io
     from cli import run_info
     from cli.job_settings import choose_settings
-    from cli.logs import logging_to_screen
-    from cli.screen import escape_what_cannot_be_shown, progress_bar, say
+    from cli.program import run_program
+    from cli.screen import progress_bar, say
     from config_loader import load_config
     from evaluation import report
     from evaluation.baseline import read_baseline
@@ -50,16 +50,7 @@ logger = logging.getLogger("dscope.evaluate")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. Every expected failure ends as one sentence on stderr."""
-    escape_what_cannot_be_shown()
-    try:
-        options = parse_arguments(argv)
-        console = Console(stderr=True)
-        with logging_to_screen(console, logging.ERROR if options.quiet else logging.WARNING):
-            return int(work(options, console))
-    except (Exception, KeyboardInterrupt) as error:
-        sentence, code = describe(error)
-        print(f"evaluate.py: {sentence}", file=sys.stderr)
-        return int(code)
+    return run_program("evaluate.py", parse_arguments, work, argv)
 
 
 def work(options: argparse.Namespace, console: Console) -> ExitCode:

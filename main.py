@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.arguments import Parser, count, diameter_um, path
-from errors import ExitCode, NoImagesError, OutputError, UsageError, describe, refuse_to_start
+from errors import ExitCode, NoImagesError, OutputError, UsageError, refuse_to_start
 
 try:
     from rich.console import Console
@@ -25,8 +25,9 @@ try:
     from cli import output_folder, prompts, run_info
     from cli.image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
     from cli.job_settings import choose_settings, describe_settings
-    from cli.logs import logging_to_file, logging_to_screen
-    from cli.screen import escape_what_cannot_be_shown, is_terminal, progress_bar, say
+    from cli.logs import logging_to_file
+    from cli.program import run_program
+    from cli.screen import is_terminal, progress_bar, say
     from config_loader import load_config
     from inspection import InspectionSettings
     from records import FAIL, PASS, UNGRADED, InspectionRecord
@@ -40,17 +41,7 @@ logger = logging.getLogger("dscope")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. Every expected failure ends as one sentence on stderr."""
-    escape_what_cannot_be_shown()
-    try:
-        options = parse_arguments(argv)
-        console = Console(stderr=True)
-        level = logging.INFO if options.verbose else logging.ERROR if options.quiet else logging.WARNING
-        with logging_to_screen(console, level):
-            return int(work(options, console))
-    except (Exception, KeyboardInterrupt) as error:
-        sentence, code = describe(error)
-        print(f"main.py: {sentence}", file=sys.stderr)
-        return int(code)
+    return run_program("main.py", parse_arguments, work, argv)
 
 
 def work(options: argparse.Namespace, console: Console) -> ExitCode:

@@ -11,6 +11,7 @@ import numpy as np
 
 from records import Ellipse
 from vision.geometry import polar_maps, to_frame
+from vision.robust import robust_spread
 
 SIZE_EDGES = (0.01, 0.02, 0.05, 0.10)  # diameter over the cladding's
 SIZE_BANDS = ("< 1 %", "1-2 %", "2-5 %", "5-10 %", ">= 10 %")
@@ -51,7 +52,7 @@ def noise_grey(grey: np.ndarray, cladding: Ellipse) -> float:
     high = values - cv2.GaussianBlur(values, (0, 0), NOISE_BLUR_PX)
     inside = polar_maps(grey.shape, cladding)[0] < cladding.mean_radius_px
     sample = high[inside] if inside.any() else high.ravel()
-    return max(LEAST_NOISE_GREY, 1.4826 * float(np.median(np.abs(sample - np.median(sample)))))
+    return max(LEAST_NOISE_GREY, robust_spread(sample, tails=False))
 
 
 def measure_marks(

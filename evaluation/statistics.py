@@ -23,6 +23,7 @@ from evaluation.figures import (
 from evaluation.marks import CONTRAST_BANDS, SIZE_BANDS
 from evaluation.results import ImageResult, ReportedOutcome, TrueOutcome
 from records import DEFECT_CLASSES, FAIL, NAN, PASS, ZONE_NAMES
+from vision.robust import robust_spread
 
 RESAMPLES = 2000
 SEED = 61300
@@ -183,7 +184,7 @@ def _size_error(measure: str, kind: str, defects: Sequence[TrueOutcome]) -> Size
         kind=kind,
         count=len(defects),
         bias=bias,
-        spread=1.4826 * float(np.median(np.abs(relative - bias))),
+        spread=robust_spread(relative, tails=False),
         median_error=float(np.median(np.abs(relative))),
         median_error_px=float(np.median(np.abs(measured - true))),
     )

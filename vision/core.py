@@ -9,6 +9,7 @@ import numpy as np
 
 from records import NAN, Ellipse
 from vision.geometry import unwrap
+from vision.robust import SPREAD
 from vision.settings import CoreSettings
 
 SECTORS = 12
@@ -48,7 +49,7 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     best = int(np.argmax(np.where(allowed, np.abs(steps), -1)))
     size = abs(steps[best])
     spread = np.abs(steps[considered] - np.median(steps[considered]))
-    unrest = 1.4826 * float(np.median(spread)) + 0.1
+    unrest = SPREAD * float(np.median(spread)) + 0.1
     if size < settings.min_step_grey or size < settings.min_step_sigma * unrest:
         return NAN
     sectors = np.median(polar.reshape(SECTORS, -1, len(radii)), axis=1)

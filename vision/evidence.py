@@ -15,7 +15,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from vision.residual import Residual, robust_spread
+from vision.residual import Residual
+from vision.robust import robust_spread
 from vision.settings import DetectionSettings
 from vision.significance import Significance, sampled
 

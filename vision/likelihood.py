@@ -15,7 +15,8 @@ import numpy as np
 
 from vision.evidence import Evidence
 from vision.regions import Region, box_px
-from vision.residual import SPREAD, Residual
+from vision.residual import Residual
+from vision.robust import robust_spread
 from vision.settings import LikelihoodSettings
 from vision.significance import Significance
 
@@ -103,6 +104,6 @@ def local_contrast(region: Region, smooth: np.ndarray, free: np.ndarray) -> floa
     if len(around) <= 5:
         return 1.0
     middle = float(np.median(around))
-    spread = SPREAD * float(np.median(np.abs(around - middle)))
+    spread = robust_spread(around, tails=False)
     peak = float((region.polarity * smooth[region.rows, region.cols]).max())
     return (peak - middle) / max(spread, LEAST_SPREAD_GREY)

@@ -16,15 +16,14 @@ import numpy as np
 
 from records import NAN, Ellipse
 from vision.geometry import polar_maps, unwrap
+from vision.robust import SPREAD, nanmedian, robust_spread
 from vision.settings import ResidualSettings
 
-SPREAD = 1.4826  # median absolute deviation of a normal distribution -> sigma
 QUANTISATION_GREY = 0.5
 DITHER_GREY = 0.6  # noise from which on rounding to whole grey levels averages out
 HARMONIC_ROUNDS = 4
 LEAST_CORE_RIM_PX = 2.5
 RIM_SHARE = (0.9, 1.06)  # of the cladding radius: where a mark goes on outwards
-TAIL = 1.645  # its 90 % quantile of |x|
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,6 @@ class Residual:
     @property
     def inside(self) -> np.ndarray:
         return self.parts[0] | self.parts[1]
-
-
-def robust_spread(values: np.ndarray, *, tails: bool = True) -> float:
-    """Sigma of noise with marks in it.
-
-    With ``tails`` the heavy ones of JPEG blocks count and up to 10 % of marks do not; without, up to half may be marks.
-    """
-    deviation = np.abs(values - np.median(values))
-    if not tails:
-        return SPREAD * float(np.median(deviation))
-    return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
 
 
 def radial_residual(
@@ -122,7 +110,7 @@ def background_profile(
     harmonics = ring_harmonics(polar, covered, settings.harmonics)
     harmonics *= np.clip(radii_px / centre_px - 1, 0, 1).astype(np.float32)
     polar = _bridged(polar - harmonics, covered)
-    ring = _nanmedian(polar)
+    ring = nanmedian(polar)
     ring = np.where(np.isfinite(ring), ring, np.nanmedian(polar))
     ring = _continued_to_centre(ring, radii_px, centre_px, core_radius_px)
     inner_px = settings.inner_share * ellipse.mean_radius_px
@@ -179,10 +167,10 @@ def ring_harmonics(polar: np.ndarray, covered: np.ndarray, order: int) -> np.nda
     enough = seen.mean(axis=0) > 2 / 3
     size = basis.shape[1]
     fit = np.zeros((size, radii))
-    fit[0] = np.nan_to_num(_nanmedian(np.where(seen, polar, np.nan)))
+    fit[0] = np.nan_to_num(nanmedian(np.where(seen, polar, np.nan)))
     for _ in range(HARMONIC_ROUNDS):
         deviation = np.abs(values - basis @ fit)
-        spread = SPREAD * _nanmedian(np.where(seen, deviation, np.nan))
+        spread = SPREAD * nanmedian(np.where(seen, deviation, np.nan))
         reach = 3 * np.maximum(np.nan_to_num(spread), QUANTISATION_GREY)
         weights = seen * np.clip(1 - (deviation / reach) ** 2, 0, None) ** 2
         normal = (products.T @ weights).T.reshape(radii, size, size) + 1e-6 * np.eye(size)
@@ -206,19 +194,7 @@ def _sliding_median(polar: np.ndarray, per_sector: int, half: int) -> np.ndarray
     half = max(1, half)
     wrapped = np.concatenate([polar[-half:], polar, polar[: half + 1]])
     starts = range(0, len(polar), per_sector)
-    return np.stack([_nanmedian(wrapped[k : k + 2 * half + 1]) for k in starts])
-
-
-def _nanmedian(values: np.ndarray) -> np.ndarray:
-    """Column medians that ignore NaN; NaN for a column without any number."""
-    seen = np.isfinite(values).sum(axis=0)
-    if (seen == len(values)).all():
-        return np.median(values, axis=0)
-    ordered = np.sort(values, axis=0)  # NaN last
-    columns = np.arange(values.shape[1])
-    low = ordered[np.maximum(seen - 1, 0) // 2, columns]
-    high = ordered[np.minimum(seen // 2, len(values) - 1), columns]
-    return np.where(seen > 0, 0.5 * (low + high), np.nan)
+    return np.stack([nanmedian(wrapped[k : k + 2 * half + 1]) for k in starts])
 
 
 def _wrapped(profile: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from records import Ellipse
 from vision.geometry import fit_ring, grown, unwrap
+from vision.robust import SPREAD, nanmedian
 from vision.settings import LocalizationSettings, RaySettings
 
 NOISE_STRIPS, NOISE_ROWS = 12, 16
@@ -77,7 +78,7 @@ def slope_noise(image: np.ndarray) -> float:
         image = np.concatenate([image[start : start + NOISE_ROWS] for start in starts])
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
     slope = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    return max(1.4826 * float(np.median(np.abs(slope))), 0.1)
+    return max(SPREAD * float(np.median(np.abs(slope))), 0.1)
 
 
 def measure_ring(
@@ -212,11 +213,8 @@ def _resolved(slope: np.ndarray, inner: int, outer: int, rays: RaySettings) -> b
 
 def median_over_rays(slope: np.ndarray, least_rays: float) -> np.ndarray:
     """Median of (rays, radii) over the rays that see a radius; 0 where fewer than ``least_rays`` do."""
-    ordered = np.sort(slope.T, axis=1)  # NaN comes last
-    seen = np.isfinite(ordered).sum(axis=1)
-    rows = np.arange(len(ordered))
-    median = 0.5 * (ordered[rows, np.maximum(seen - 1, 0) // 2] + ordered[rows, np.minimum(seen // 2, len(slope) - 1)])
-    return np.where(seen >= least_rays, median, 0.0)
+    seen = np.isfinite(slope).sum(axis=0)
+    return np.where(seen >= least_rays, nanmedian(slope), 0.0)
 
 
 def local_maxima(values: np.ndarray) -> np.ndarray:

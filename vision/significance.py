@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vision.residual import Residual, robust_spread
+from vision.residual import Residual
+from vision.robust import robust_spread
 from vision.settings import DetectionSettings, ResidualSettings
 
 NORMAL_QUANTILE = {0.5: 0.6745, 0.75: 1.1503, 0.8: 1.2816, 0.9: 1.6449}  # quantiles of |x| of a normal distribution
@@ -27,6 +28,7 @@ class Significance:
 
 
 def sampled(response: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """About :data:`SAMPLE` values (n,) of a response (H, W) in a part (H, W) bool, evenly taken; all when fewer."""
     values = response[part]
     return values[:: max(1, len(values) // SAMPLE)]
 
