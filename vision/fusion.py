@@ -254,19 +254,21 @@ def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSe
     for region in sorted(regions, key=lambda r: -r.peak_sigma):
         host = next((k for k, other in enumerate(kept) if _hugs(region, other, shape, growth.halo_reach_px)), None)
         if host is None:
-            if not any(_in_wake(region, other, shape, growth) for other in kept):
+            if not any(_is_rim(region, other, shape, growth) for other in kept):
                 kept.append(region)
         elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
             kept[host] = replace(united([kept[host], region], []), mixed=True)
     return kept
 
 
-def _in_wake(region: Region, other: Region, shape: tuple[int, int], growth: GrowthSettings) -> bool:
-    """Whether a region is what a far stronger large mark leaves beside it in the background of its rings."""
-    if other.peak_sigma < growth.halo_ratio * region.peak_sigma:
+def _is_rim(region: Region, other: Region, shape: tuple[int, int], growth: GrowthSettings) -> bool:
+    """Whether a region is the rim of light of a stronger mark, or what it leaves in the background of its rings.
+
+    Both reach further around larger marks. They are dropped and not joined: the outline of the mark is its own.
+    """
+    if other.peak_sigma < growth.rim_ratio * region.peak_sigma:
         return False
-    reach_px = growth.wake_share * box_px(other)[0]
-    return reach_px > growth.halo_reach_px and _hugs(region, other, shape, reach_px)
+    return _hugs(region, other, shape, growth.halo_reach_px + growth.rim_share * box_px(other)[0])
 
 
 def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float) -> bool:

@@ -150,7 +150,8 @@ class GrowthSettings:
     arc_max_sigma: float
     halo_reach_px: float
     halo_ratio: float
-    wake_share: float
+    rim_share: float
+    rim_ratio: float
     index_dip_share: float
     join_gap_share: float
     join_angle_deg: float
