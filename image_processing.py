@@ -11,7 +11,7 @@ import numpy as np
 from records import NAN, Ellipse, Fiber, ZoneExtent
 from vision.core import measure_core_px
 from vision.evidence import Evidence, black_hat, do2mr, edge_skeleton, lei
-from vision.fusion import confirmed_regions, is_index_dip
+from vision.fusion import confirmed_regions
 from vision.geometry import scaled
 from vision.localization import locate_cladding
 from vision.preprocess import Preprocessed, picture_box
@@ -87,8 +87,7 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
             if z.inspected
         ]
     )
-    regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, settings)
-    regions = [r for r in regions if not is_index_dip(r, residual, radius, core_px, settings.growth)]
+    regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, core_px, settings)
     labels = full_resolution_labels(regions, grey.shape, factor, offset)
     return Detection(labels, tuple(regions), residual.grey)
 

@@ -9,7 +9,6 @@ import pytest
 from faces import shipped_config
 
 from vision.evidence import Evidence
-from vision.fusion import is_index_dip
 from vision.likelihood import likely_regions, line_length, local_contrast
 from vision.regions import Region
 from vision.residual import Residual
@@ -123,15 +122,3 @@ def test_the_local_contrast_is_the_peak_over_the_spread_around_it():
     noise[60:62, 80:82] = 30
     assert local_contrast(dot, noise, np.ones(SHAPE, bool)) == pytest.approx(15, rel=0.25)
     assert local_contrast(dot, noise, np.zeros(SHAPE, bool)) == 1
-
-
-# --- the dot at the centre -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("off_px", "core_radius_px", "is_dip"), [(0, 14, True), (4, 14, False), (4, 60, True), (14, 60, False)]
-)
-def test_the_index_dip_lies_at_the_exact_centre_of_the_core(off_px, core_radius_px, is_dip):
-    left = CENTRE[1] - 2 + off_px
-    dot = region(slice(CENTRE[0] - 2, CENTRE[0] + 3), slice(left, left + 5))
-    assert is_index_dip(dot, residual(full(0)), RADIUS_PX, core_radius_px, DETECTION.growth) is is_dip

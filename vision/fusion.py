@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 
 from vision.evidence import Evidence
+from vision.halos import absorb_halos, without_index_dip
 from vision.likelihood import likely_regions
-from vision.regions import Region, axis_of, box_px, join_fragments, united
+from vision.regions import Region, axis_of, box_px, join_fragments
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 from vision.significance import Significance
 
-MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
-CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known
 COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
 
 
@@ -46,9 +45,10 @@ def confirmed_regions(
     residual: Residual,
     inside: np.ndarray,
     cladding_radius_px: float,
+    core_radius_px: float,
     settings: DetectionSettings,
 ) -> list[Region]:
-    """All confirmed marks of both polarities at working scale."""
+    """All confirmed marks of both polarities at working scale; ``core_radius_px`` NaN = unknown."""
     votes = {polarity: _votes(evidence, skeleton, inside, polarity, settings) for polarity in (-1, 1)}
     regions = [r for p in votes for r in _compact_regions(found, votes[p], p, inside, settings)]
     line = next((e for e in evidence if e.name == "LEI"), None)
@@ -58,9 +58,10 @@ def confirmed_regions(
             free = inside & ~_explained(compact, polarity, inside.shape, settings.growth)
             regions += _faint_lines(found, line, votes[polarity], polarity, free, cladding_radius_px, settings)
     regions = [r for r in regions if not runs_along_boundary(r, residual, settings.growth)]
+    regions = [trimmed(r, residual, settings.growth) for r in regions]
+    regions = without_index_dip(regions, residual, cladding_radius_px, core_radius_px, settings.growth)
     regions = absorb_halos(regions, inside.shape, settings.growth)
     regions = [r for r in regions if not is_shading(r, cladding_radius_px, settings.growth)]
-    regions = [trimmed(r, residual, settings.growth) for r in regions]
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
     regions = [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
     return likely_regions(regions, found, evidence, residual, cladding_radius_px, settings.likelihood)
@@ -209,21 +210,6 @@ def is_shading(region: Region, cladding_radius_px: float, growth: GrowthSettings
     return broad and not region.line and region.peak_sigma < growth.broad_min_sigma
 
 
-def is_index_dip(
-    region: Region, residual: Residual, cladding_radius_px: float, core_radius_px: float, growth: GrowthSettings
-) -> bool:
-    """Whether a region is the dot that the refractive index leaves at the exact centre of a core.
-
-    In a multimode core the pattern of its modes surrounds the dot: there, whatever lies so close to the centre counts.
-    """
-    own = (region.rows, region.cols)
-    radius, angle = residual.radius_px[own], residual.angle_rad[own]
-    if radius.max() > growth.index_dip_share * cladding_radius_px:
-        return False
-    off_centre = math.hypot(float(np.mean(radius * np.cos(angle))), float(np.mean(radius * np.sin(angle))))
-    return off_centre <= CENTRED_PX or core_radius_px >= MULTIMODE_CORE_SHARE * cladding_radius_px
-
-
 def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Region:
     """A clear mark cut back to a share of its own contrast: its size must not depend on how strong it is.
 
@@ -242,46 +228,3 @@ def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Regio
     inside = own & (values >= growth.trim_share * peak) & (values > 2 * residual.noise[window])
     rows, cols = np.nonzero(inside)
     return replace(region, rows=rows + top, cols=cols + left)
-
-
-def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSettings) -> list[Region]:
-    """Marks of opposite polarity that hug each other are one: a mark and its halo, or a bump with its shadow.
-
-    A halo weaker than the mark by ``halo_ratio`` does not count for its size and is dropped; a comparable one is part
-    of the mark.
-    """
-    kept: list[Region] = []
-    for region in sorted(regions, key=lambda r: -r.peak_sigma):
-        host = next((k for k, other in enumerate(kept) if _hugs(region, other, shape, growth.halo_reach_px)), None)
-        if host is None:
-            if not any(_is_rim(region, other, shape, growth) for other in kept):
-                kept.append(region)
-        elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
-            kept[host] = replace(united([kept[host], region], []), mixed=True)
-    return kept
-
-
-def _is_rim(region: Region, other: Region, shape: tuple[int, int], growth: GrowthSettings) -> bool:
-    """Whether a region is the rim of light of a stronger mark, or what it leaves in the background of its rings.
-
-    Both reach further around larger marks. They are dropped and not joined: the outline of the mark is its own.
-    """
-    if other.peak_sigma < growth.rim_ratio * region.peak_sigma:
-        return False
-    return _hugs(region, other, shape, growth.halo_reach_px + growth.rim_share * box_px(other)[0])
-
-
-def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float) -> bool:
-    """Whether most of a region lies within reach of another one of the opposite polarity."""
-    if other.polarity == region.polarity:
-        return False
-    margin = int(reach_px) + 1
-    top, left = max(0, region.rows.min() - margin), max(0, region.cols.min() - margin)
-    bottom, right = min(shape[0], region.rows.max() + margin + 1), min(shape[1], region.cols.max() + margin + 1)
-    near = (other.rows >= top) & (other.rows < bottom) & (other.cols >= left) & (other.cols < right)
-    if not near.any():
-        return False
-    free = np.ones((bottom - top, right - left), np.uint8)
-    free[other.rows[near] - top, other.cols[near] - left] = 0
-    distance = cv2.distanceTransform(free, cv2.DIST_L2, 5)[region.rows - top, region.cols - left]
-    return bool(np.mean(distance <= reach_px) >= 0.5)

@@ -1,0 +1,102 @@
+"""What belongs to a mark nearby: halos, rims of light, and the light around the centre of a core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from faces import shipped_config
+
+from vision.halos import absorb_halos, is_index_dip, without_index_dip
+from vision.regions import Region
+from vision.residual import Residual
+
+GROWTH = shipped_config().detection.growth
+SHAPE = (120, 160)
+CENTRE = (60, 80)
+RADIUS_PX = 200.0
+SINGLE_MODE_PX, MULTIMODE_PX = 14.0, 60.0
+
+
+def block(top: int, left: int, size: int, polarity: int, sigma: float) -> Region:
+    rows, cols = np.mgrid[top : top + size, left : left + size]
+    return Region(rows.ravel(), cols.ravel(), polarity, 1.0, sigma, ("DO2MR", "BlackHat"))
+
+
+def flat_residual() -> Residual:
+    rows, cols = np.indices(SHAPE).astype(np.float32)
+    dy, dx = rows - CENTRE[0], cols - CENTRE[1]
+    one, parts = np.ones(SHAPE, np.float32), (np.ones(SHAPE, bool), np.zeros(SHAPE, bool))
+    return Residual(0 * one, one, one, 0 * one, 0 * one, np.hypot(dx, dy), np.arctan2(dy, dx), parts, 80.0)
+
+
+# --- halos and rims --------------------------------------------------------------------------------------------------
+
+PIT = block(20, 20, 10, -1, 30.0)
+
+
+def beside(gap_px: int, polarity: int, sigma: float) -> Region:
+    return block(23, 30 + gap_px, 4, polarity, sigma)
+
+
+def test_a_weak_halo_is_dropped_and_a_comparable_one_is_part_of_the_mark():
+    assert absorb_halos([PIT, beside(0, 1, 5.0)], SHAPE, GROWTH) == [PIT]
+    (joined,) = absorb_halos([PIT, beside(0, 1, 20.0)], SHAPE, GROWTH)
+    assert joined.mixed
+    assert len(joined.rows) == 116
+
+
+@pytest.mark.parametrize(("sigma", "count"), [(14.0, 1), (16.0, 2)])
+def test_a_rim_of_light_further_out_is_dropped_when_it_is_clearly_weaker(sigma, count):
+    assert len(absorb_halos([PIT, beside(3, 1, sigma)], SHAPE, GROWTH)) == count
+
+
+def test_a_mark_of_the_same_polarity_or_far_away_is_a_mark():
+    assert len(absorb_halos([PIT, beside(3, -1, 5.0)], SHAPE, GROWTH)) == 2
+    assert len(absorb_halos([PIT, beside(12, 1, 5.0)], SHAPE, GROWTH)) == 2
+
+
+def test_the_rim_reaches_further_around_a_larger_mark():
+    large, spot = block(20, 20, 60, -1, 30.0), block(50, 86, 4, 1, 8.0)
+    assert absorb_halos([large, spot], SHAPE, GROWTH) == [large]
+    assert len(absorb_halos([large, spot], SHAPE, replace(GROWTH, rim_share=0.0))) == 2
+
+
+# --- the centre of the core ------------------------------------------------------------------------------------------
+
+DIP = block(CENTRE[0] - 2, CENTRE[1] - 2, 5, -1, 12.0)
+
+
+@pytest.mark.parametrize(
+    ("off_px", "core_radius_px", "is_dip"),
+    [(0, SINGLE_MODE_PX, True), (4, SINGLE_MODE_PX, False), (4, MULTIMODE_PX, True), (14, MULTIMODE_PX, False)],
+)
+def test_the_index_dip_lies_at_the_exact_centre_of_the_core(off_px, core_radius_px, is_dip):
+    dot = block(CENTRE[0] - 2, CENTRE[1] - 2 + off_px, 5, -1, 5.0)
+    assert is_index_dip(dot, flat_residual(), RADIUS_PX, core_radius_px, GROWTH) is is_dip
+
+
+def left_over(*others: Region, core_radius_px: float) -> list[Region]:
+    return without_index_dip([DIP, *others], flat_residual(), RADIUS_PX, core_radius_px, GROWTH)
+
+
+@pytest.mark.parametrize("core_radius_px", [SINGLE_MODE_PX, MULTIMODE_PX, float("nan")])
+def test_the_dip_goes_with_its_rim(core_radius_px):
+    rim = block(CENTRE[0] - 1, CENTRE[1] + 4, 3, 1, 8.0)
+    assert left_over(rim, core_radius_px=core_radius_px) == []
+
+
+@pytest.mark.parametrize(
+    ("off_px", "polarity", "sigma", "kept"),
+    [(12, 1, 9.0, False), (12, 1, 13.0, True), (12, -1, 9.0, True), (30, 1, 9.0, True)],
+)
+def test_a_spot_of_light_beside_the_dip_of_a_multimode_core_is_no_defect(off_px, polarity, sigma, kept):
+    spot = block(CENTRE[0] - 3, CENTRE[1] + off_px, 6, polarity, sigma)
+    assert bool(left_over(spot, core_radius_px=MULTIMODE_PX)) is kept
+    assert left_over(spot, core_radius_px=SINGLE_MODE_PX) == [spot]
+
+
+def test_without_a_dip_the_centre_is_like_any_other_place():
+    spot = block(CENTRE[0] - 3, CENTRE[1] + 12, 6, 1, 9.0)
+    assert without_index_dip([spot], flat_residual(), RADIUS_PX, MULTIMODE_PX, GROWTH) == [spot]
