@@ -122,6 +122,13 @@ def test_several_marks_are_several_defects_of_one_label_each():
     assert len({d.defect_id for d in defects}) == 4
 
 
+@pytest.mark.parametrize("gap_px", [4.0, 6.0])
+def test_neighbours_that_grow_into_each_other_are_several_defects(gap_px):
+    row = [pit(x, -45.0, 8.0) for x in (-8.0 - gap_px, 0.0, 8.0 + gap_px)]
+    defects = defects_in(face(*row, optics=Optics(blur_px=1.2)))
+    assert [d.kind for d in defects] == 3 * ["Pit/Dig"]
+
+
 @functools.cache
 def a_pit_in_each_zone(polarity: str) -> Rendering:
     places = ((15.0, 0.0), (0.0, 52.0), (-82.5, 0.0), (0.0, -98.0))

@@ -122,3 +122,11 @@ def test_the_local_contrast_is_the_peak_over_the_spread_around_it():
     noise[60:62, 80:82] = 30
     assert local_contrast(dot, noise, np.ones(SHAPE, bool)) == pytest.approx(15, rel=0.25)
     assert local_contrast(dot, noise, np.zeros(SHAPE, bool)) == 1
+
+
+@pytest.mark.parametrize("polarity", [-1, 1])
+def test_a_mark_of_dark_and_bright_parts_is_as_likely_as_its_better_side(polarity):
+    own, other = region(slice(20, 26), slice(30, 36), polarity), region(slice(20, 26), slice(30, 36), -polarity)
+    assert kept(own, sigma=15, hat=20, grey=20)
+    assert not kept(other, sigma=-15, hat=0, grey=-20)
+    assert kept(replace(other, mixed=True), sigma=-15, hat=20, grey=-20)

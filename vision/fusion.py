@@ -58,7 +58,7 @@ def confirmed_regions(
             free = inside & ~_explained(compact, polarity, inside.shape, settings.growth)
             regions += _faint_lines(found, line, votes[polarity], polarity, free, cladding_radius_px, settings)
     regions = [r for r in regions if not runs_along_boundary(r, residual, settings.growth)]
-    regions = [trimmed(r, residual, settings.growth) for r in regions]
+    regions = [piece for r in regions for piece in trimmed(r, found, residual, settings.growth)]
     regions = without_index_dip(regions, residual, cladding_radius_px, core_radius_px, settings.growth)
     regions = absorb_halos(regions, inside.shape, settings.growth)
     regions = [r for r in regions if not is_shading(r, cladding_radius_px, settings.growth)]
@@ -210,21 +210,28 @@ def is_shading(region: Region, cladding_radius_px: float, growth: GrowthSettings
     return broad and not region.line and region.peak_sigma < growth.broad_min_sigma
 
 
-def trimmed(region: Region, residual: Residual, growth: GrowthSettings) -> Region:
+def trimmed(region: Region, found: Significance, residual: Residual, growth: GrowthSettings) -> list[Region]:
     """A clear mark cut back to a share of its own contrast: its size must not depend on how strong it is.
 
-    Growth works on smoothed significance, which spreads a strong mark. Faint marks are left as they were grown.
+    Growth works on smoothed significance, which spreads a strong mark and runs on into its neighbours: what falls apart
+    here is several marks. Faint marks are left as they were grown.
     """
-    if region.mixed or region.line:
-        return region
+    if region.line:
+        return [region]
     top, left = max(0, region.rows.min() - 5), max(0, region.cols.min() - 5)
     window = np.s_[top : region.rows.max() + 6, left : region.cols.max() + 6]
     values = cv2.GaussianBlur(region.polarity * residual.grey[window], (0, 0), 0.6)
     own = np.zeros(values.shape, bool)
     own[region.rows - top, region.cols - left] = True
     if np.max(values[own] / residual.noise[window][own]) < growth.trim_sigma:
-        return region
+        return [region]
     peak = _local_maximum(np.where(own, values, 0).astype(np.float32), 4)
     inside = own & (values >= growth.trim_share * peak) & (values > 2 * residual.noise[window])
-    rows, cols = np.nonzero(inside)
-    return replace(region, rows=rows + top, cols=cols + left)
+    count, labels = cv2.connectedComponents(_dilated(inside).astype(np.uint8), connectivity=8)
+    pieces = []
+    for number in range(1, count):
+        rows, cols = np.nonzero(inside & (labels == number))
+        rows, cols = rows + top, cols + left
+        strongest = float((region.polarity * found.peak[rows, cols]).max())
+        pieces.append(replace(region, rows=rows, cols=cols, peak_sigma=strongest))
+    return pieces

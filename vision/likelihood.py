@@ -9,6 +9,7 @@ boundaries all of these are worth less. The logarithms are added with the weight
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -41,34 +42,50 @@ def likely_regions(
     cladding_radius_px: float,
     settings: LikelihoodSettings,
 ) -> list[Region]:
-    """The regions whose probability of being a mark reaches ``settings.min_probability``."""
+    """The regions whose probability of being a mark reaches ``settings.min_probability``; mixed ones by either side."""
     least = math.log(settings.min_probability / (1 - settings.min_probability))
     by_name = {item.name: item for item in evidence}
     smooth = cv2.GaussianBlur(residual.grey, (0, 0), settings.contrast_smoothing_px)
     free = residual.inside.copy()
     for region in regions:
         free[region.rows, region.cols] = False
+    seen = (found, by_name, residual, smooth, free, cladding_radius_px, settings)
     kept = []
     for region in regions:
-        own = (region.rows, region.cols)
-        boundary = float(residual.boundary[own].mean())
-        significance = float((region.polarity * found.extent[own]).max())
-        shape = _response(by_name.get("BlackHat"), region, HAT_PER_SIGMA * significance)
-        line = _response(by_name.get("LEI"), region, significance)
-        odds = (
-            settings.bias
-            + settings.blackhat * _log(shape, 1.0)
-            + settings.significance * _log(significance, 1.0)
-            + settings.line * _log(line, 1.0)
-            + settings.contrast * _log(float((region.polarity * smooth[own]).max()), LEAST_CONTRAST_GREY)
-            + settings.length * line_length(region, cladding_radius_px)
-            + settings.boundary * math.log(LEAST_BOUNDARY + boundary)
-        )
-        if len(region.rows) < DOT_MAX_AREA_PX and boundary < DOT_MAX_BOUNDARY:
-            odds += settings.dot * max(0.0, _log(local_contrast(region, smooth, free), 1.0) - math.log(DOT_LEAST_RATIO))
-        if odds >= least:
+        sides = (-1, 1) if region.mixed else (region.polarity,)
+        if max(_log_odds(replace(region, polarity=side), *seen) for side in sides) >= least:
             kept.append(region)
     return kept
+
+
+def _log_odds(
+    region: Region,
+    found: Significance,
+    by_name: dict[str, Evidence],
+    residual: Residual,
+    smooth: np.ndarray,
+    free: np.ndarray,
+    cladding_radius_px: float,
+    settings: LikelihoodSettings,
+) -> float:
+    """Log odds of a region from the evidence of its polarity."""
+    own = (region.rows, region.cols)
+    boundary = float(residual.boundary[own].mean())
+    significance = float((region.polarity * found.extent[own]).max())
+    shape = _response(by_name.get("BlackHat"), region, HAT_PER_SIGMA * significance)
+    line = _response(by_name.get("LEI"), region, significance)
+    odds = (
+        settings.bias
+        + settings.blackhat * _log(shape, 1.0)
+        + settings.significance * _log(significance, 1.0)
+        + settings.line * _log(line, 1.0)
+        + settings.contrast * _log(float((region.polarity * smooth[own]).max()), LEAST_CONTRAST_GREY)
+        + settings.length * line_length(region, cladding_radius_px)
+        + settings.boundary * math.log(LEAST_BOUNDARY + boundary)
+    )
+    if len(region.rows) < DOT_MAX_AREA_PX and boundary < DOT_MAX_BOUNDARY:
+        odds += settings.dot * max(0.0, _log(local_contrast(region, smooth, free), 1.0) - math.log(DOT_LEAST_RATIO))
+    return odds
 
 
 def _response(item: Evidence | None, region: Region, otherwise: float) -> float:
