@@ -67,7 +67,8 @@ class PitEvidence:
     edge_slope: float
     unevenness: float
     rim: float
-    circularity: float
+    edge_width: float
+    roundness: float
 
 
 @dataclass(frozen=True)

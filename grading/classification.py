@@ -30,8 +30,8 @@ def classify(shape: Shape, body: Shape, look: Appearance, cladding_radius_px: fl
 def pit_log_odds(body: Shape, look: Appearance, cladding_radius_px: float, weights: PitEvidence) -> float:
     """Logarithm of the odds that a compact mark is a pit and no contamination.
 
-    A hole has a sharp wall all around, an even floor and often a rim of light; what lies on the surface is larger, out
-    of focus at least in part, textured and ragged.
+    A hole is round with a steep wall all around, an even floor and often a rim of light; what lies on the surface is
+    larger, out of focus at least in part, textured and ragged.
     """
     return (
         weights.bias
@@ -39,7 +39,8 @@ def pit_log_odds(body: Shape, look: Appearance, cladding_radius_px: float, weigh
         + weights.edge_slope * math.log(max(look.edge_slope, LEAST_SHARE))
         + weights.unevenness * math.log(max(look.unevenness, LEAST_SHARE))
         + weights.rim * min(look.rim, STRONGEST_RIM)
-        + weights.circularity * body.circularity
+        + weights.edge_width * look.edge_width
+        + weights.roundness * look.roundness
     )
 
 

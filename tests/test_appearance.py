@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from grading.appearance import Appearance, Body, appearance_of, body_of, body_pixels
+from grading.appearance import SMOOTHING_PX, Appearance, Body, appearance_of, body_of, body_pixels
 from vision.regions import Region
 
 SHAPE = (80, 100)
@@ -70,7 +70,10 @@ def test_nothing_but_zeros_has_a_body_and_finite_features():
         residual = np.zeros(SHAPE, np.float32)
         body = body_of(region, residual)
         look = appearance_of(region, body, residual)
-        assert len(body.rows) and np.isfinite([look.edge_slope, look.rim, look.unevenness]).all()
+        assert (
+            len(body.rows)
+            and np.isfinite([look.edge_slope, look.rim, look.unevenness, look.edge_width, look.roundness]).all()
+        )
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (79, 99)])
@@ -137,3 +140,31 @@ def test_inputs_are_left_alone():
     before, region = residual.copy(), region_of(distance() <= 12)
     appearance_of(region, body_of(region, residual), residual)
     assert np.array_equal(residual, before)
+
+
+# --- outlines --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("radius", [4.0, 10.0, 30.0])
+@pytest.mark.parametrize("blur", [1.0, 1.8])
+def test_the_edge_width_is_that_of_the_blur_over_the_radius(radius, blur):
+    _, look = seen(blurred_disc(radius, blur), radius=radius + 8)
+    total = np.hypot(blur, SMOOTHING_PX)  # the outlines are smoothed, too
+    assert look.edge_width == pytest.approx(2 * 0.6745 * total / radius, rel=0.25)
+
+
+def test_a_round_outline_is_rounder_than_a_ragged_one():
+    rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    angle = np.arctan2(rows - CENTRE[0], cols - CENTRE[1])
+    star = cv2.GaussianBlur(40 * (distance() < 10 * (1 + 0.5 * np.cos(5 * angle))).astype(np.float32), (0, 0), 1.0)
+    assert seen(blurred_disc(10))[1].roundness > 0.85
+    assert seen(star)[1].roundness < 0.6
+
+
+def test_the_outline_of_a_large_mark_is_like_that_of_a_small_one():
+    small = seen(blurred_disc(10, 1.5))[1]
+    large = cv2.resize(blurred_disc(10, 1.5), None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
+    region = region_of(large > 2)
+    look = appearance_of(region, body_of(region, large), large)
+    assert look.roundness == pytest.approx(small.roundness, abs=0.1)
+    assert look.edge_width == pytest.approx(small.edge_width, rel=0.25)

@@ -126,7 +126,8 @@ def test_several_marks_are_several_defects_of_one_label_each():
 def test_neighbours_that_grow_into_each_other_are_several_defects(gap_px):
     row = [pit(x, -45.0, 8.0) for x in (-8.0 - gap_px, 0.0, 8.0 + gap_px)]
     defects = defects_in(face(*row, optics=Optics(blur_px=1.2)))
-    assert [d.kind for d in defects] == 3 * ["Pit/Dig"]
+    assert len(defects) == 3
+    assert {d.kind for d in defects} <= {"Pit/Dig", "Contamination"}
 
 
 @functools.cache
