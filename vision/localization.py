@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from records import Ellipse
+from vision.consensus import untangled
 from vision.geometry import grown, scaled
 from vision.rings import (
     Ring,
@@ -62,6 +63,7 @@ def locate_cladding(grey: np.ndarray, enhanced: np.ndarray, settings: Localizati
     if best.ring is None:
         return best
     fine = refine_full(grey, scaled(best.ring.ellipse, 1 / factor), best.ring, settings)
+    fine = untangled(grey, fine, settings)
     fine = inside_adhesive(grey, fine, settings)
     return LocationResult(fine, best.method, min(fine.share, 1.0))
 

@@ -14,6 +14,7 @@ from vision.settings import LocalizationSettings, RaySettings
 
 NOISE_STRIPS, NOISE_ROWS = 12, 16
 HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot
+SLOW_EDGE = 2.5  # width of an edge over that of the one outside of it
 RESOLVED_DIP = 0.7  # slope between two edges of one sign over the weaker edge's
 
 
@@ -179,21 +180,22 @@ def inside_adhesive(grey: np.ndarray, ring: Ring, settings: LocalizationSettings
     peaks = [i for i in local_maxima(strength) if i < outer and strength[i] > floor]
     while len(peaks) > 1 and strength[peaks[-1]] < HALO_SHARE * strength[peaks[-2]]:
         peaks.pop()  # the overshoot of the edge before it
-    if not peaks or not _resolved(median, peaks[-1], outer, settings.rays):
-        return ring
-    gap_px = (outer - peaks[-1]) * step
-    if gap_px > settings.rays.adhesive_max_share * radius:
-        return ring
-    found = measure_ring(
-        grey,
-        grown(ring.ellipse, radii[peaks[-1]] / radius),
-        min(0.015, 0.5 * gap_px / radius),
-        int(np.sign(median[peaks[-1]])),
-        slope_noise(grey),
-        settings,
-        least_band_px=min(3.0, 0.5 * gap_px),
-    )
-    return found if found is not None and acceptable(found, settings) else ring
+    for peak in reversed(peaks):
+        gap_px = (outer - peak) * step
+        if gap_px > settings.rays.adhesive_max_share * radius or not _resolved(median, peak, outer, settings.rays):
+            break
+        found = measure_ring(
+            grey,
+            grown(ring.ellipse, radii[peak] / radius),
+            min(0.015, 0.5 * gap_px / radius),
+            int(np.sign(median[peak])),
+            slope_noise(grey),
+            settings,
+            least_band_px=min(3.0, 0.5 * gap_px),
+        )
+        if found is not None and acceptable(found, settings):
+            return found
+    return ring
 
 
 def _resolved(slope: np.ndarray, inner: int, outer: int, rays: RaySettings) -> bool:
@@ -201,8 +203,11 @@ def _resolved(slope: np.ndarray, inner: int, outer: int, rays: RaySettings) -> b
 
     Edges of opposite sign (a dark or bright ring) must be further apart than wide, and neither tail may outweigh the
     other edge in the middle: the sides of a mere line are one and a quarter widths apart. Edges of one sign (a ring
-    of middle grey) merge unless the slope sinks between them.
+    of middle grey) merge unless the slope sinks between them. A cladding ends as abruptly as a ferrule's hole; a slow
+    step inside is the rim of a large core.
     """
+    if _edge_width(slope, inner) > SLOW_EDGE * _edge_width(slope, outer):
+        return False
     gap, weaker = outer - inner, min(abs(slope[inner]), abs(slope[outer]))
     between = np.abs(slope[inner + int(0.35 * gap) : inner + int(0.65 * gap) + 1])
     if slope[inner] * slope[outer] > 0:
