@@ -28,7 +28,7 @@ def flat_residual() -> Residual:
     rows, cols = np.indices(SHAPE).astype(np.float32)
     dy, dx = rows - CENTRE[0], cols - CENTRE[1]
     one, parts = np.ones(SHAPE, np.float32), (np.ones(SHAPE, bool), np.zeros(SHAPE, bool))
-    return Residual(0 * one, one, one, 0 * one, 0 * one, np.hypot(dx, dy), np.arctan2(dy, dx), parts, 80.0)
+    return Residual(0 * one, 150 * one, one, 0 * one, 0 * one, np.hypot(dx, dy), np.arctan2(dy, dx), parts, 80.0)
 
 
 # --- halos and rims --------------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def test_a_weak_halo_is_dropped_and_a_comparable_one_is_part_of_the_mark():
     assert len(joined.rows) == 116
 
 
-@pytest.mark.parametrize(("sigma", "count"), [(14.0, 1), (16.0, 2)])
+@pytest.mark.parametrize(("sigma", "count"), [(18.0, 1), (22.0, 2)])
 def test_a_rim_of_light_further_out_is_dropped_when_it_is_clearly_weaker(sigma, count):
     assert len(absorb_halos([PIT, beside(3, 1, sigma)], SHAPE, GROWTH)) == count
 
@@ -57,10 +57,23 @@ def test_a_mark_of_the_same_polarity_or_far_away_is_a_mark():
     assert len(absorb_halos([PIT, beside(12, 1, 5.0)], SHAPE, GROWTH)) == 2
 
 
-def test_the_rim_reaches_further_around_a_larger_mark():
-    large, spot = block(20, 20, 60, -1, 30.0), block(50, 86, 4, 1, 8.0)
+def test_the_rim_reaches_further_around_a_thicker_mark_but_not_around_a_longer_one():
+    large, line, spot = block(20, 20, 60, -1, 30.0), block(20, 20, 60, -1, 30.0), block(50, 86, 4, 1, 8.0)
     assert absorb_halos([large, spot], SHAPE, GROWTH) == [large]
     assert len(absorb_halos([large, spot], SHAPE, replace(GROWTH, rim_share=0.0))) == 2
+    line = replace(large, rows=np.full(100, 51), cols=np.arange(40, 140))
+    assert len(absorb_halos([line, block(60, 86, 4, 1, 8.0)], SHAPE, GROWTH)) == 2
+
+
+def test_the_body_inside_a_stronger_rim_is_not_dropped():
+    rows, cols = np.indices(SHAPE)
+    distance = np.hypot(rows - 40, cols - 40)
+    ring, hole = distance <= 12, distance <= 8
+    rim = Region(*np.nonzero(ring & ~hole), 1, 1.0, 60.0, ("DO2MR",))
+    body = Region(*np.nonzero(distance <= 6), -1, 1.0, 12.0, ("DO2MR",))
+    (mark,) = absorb_halos([body, rim], SHAPE, GROWTH)
+    assert mark.mixed
+    assert len(mark.rows) == len(rim.rows) + len(body.rows)
 
 
 # --- the centre of the core ------------------------------------------------------------------------------------------
@@ -68,13 +81,17 @@ def test_the_rim_reaches_further_around_a_larger_mark():
 DIP = block(CENTRE[0] - 2, CENTRE[1] - 2, 5, -1, 12.0)
 
 
-@pytest.mark.parametrize(
-    ("off_px", "core_radius_px", "is_dip"),
-    [(0, SINGLE_MODE_PX, True), (4, SINGLE_MODE_PX, False), (4, MULTIMODE_PX, True), (14, MULTIMODE_PX, False)],
-)
-def test_the_index_dip_lies_at_the_exact_centre_of_the_core(off_px, core_radius_px, is_dip):
-    dot = block(CENTRE[0] - 2, CENTRE[1] - 2 + off_px, 5, -1, 5.0)
-    assert is_index_dip(dot, flat_residual(), RADIUS_PX, core_radius_px, GROWTH) is is_dip
+@pytest.mark.parametrize(("off_px", "size_px", "is_dip"), [(0, 5, True), (2, 5, True), (5, 5, False), (0, 17, False)])
+def test_the_index_dip_is_a_small_dot_at_the_centre(off_px, size_px, is_dip):
+    dot = block(CENTRE[0] - size_px // 2, CENTRE[1] - size_px // 2 + off_px, size_px, -1, 5.0)
+    assert is_index_dip(dot, flat_residual(), RADIUS_PX, GROWTH) is is_dip
+
+
+@pytest.mark.parametrize(("grey", "is_dip"), [(-15.0, True), (15.0, True), (-60.0, False)])
+def test_a_black_hole_at_the_centre_is_no_index_dip(grey, is_dip):
+    seen = flat_residual()
+    seen = replace(seen, grey=np.full_like(seen.grey, grey))
+    assert is_index_dip(DIP, seen, RADIUS_PX, GROWTH) is is_dip
 
 
 def left_over(*others: Region, core_radius_px: float) -> list[Region]:

@@ -13,34 +13,46 @@ from vision.residual import Residual
 from vision.settings import GrowthSettings
 
 MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
-CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known
+CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known ...
+CENTRED_SHARE = 0.015  # ... of the cladding radius: cores are not quite concentric
 
 
 def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSettings) -> list[Region]:
     """Marks of opposite polarity that hug each other are one: a mark and its halo, or a bump with its shadow.
 
     A halo weaker than the mark by ``halo_ratio`` does not count for its size and is dropped; a comparable one is part
-    of the mark.
+    of the mark, and so is whatever lies inside of the mark.
     """
     kept: list[Region] = []
     for region in sorted(regions, key=lambda r: -r.peak_sigma):
         host = next((k for k, other in enumerate(kept) if _hugs(region, other, shape, growth.halo_reach_px)), None)
-        if host is None:
-            if not any(_is_rim(region, other, shape, growth) for other in kept):
-                kept.append(region)
-        elif kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
+        rim = next((k for k, other in enumerate(kept) if _is_rim(region, other, shape, growth)), None)
+        if host is None and rim is None:
+            kept.append(region)
+        elif host is not None and kept[host].peak_sigma <= growth.halo_ratio * region.peak_sigma:
             kept[host] = replace(united([kept[host], region], []), mixed=True)
+        else:
+            nearest = host if host is not None else rim
+            if _encloses(kept[nearest], region):
+                kept[nearest] = replace(united([kept[nearest], region], []), mixed=True)
     return kept
+
+
+def _encloses(outer: Region, inner: Region) -> bool:
+    """Whether a region surrounds another: then that is the body of the mark, and the stronger region its rim."""
+    hull = cv2.convexHull(np.column_stack([outer.cols, outer.rows]).astype(np.float32))
+    return cv2.pointPolygonTest(hull, (float(np.mean(inner.cols)), float(np.mean(inner.rows))), False) > 0
 
 
 def _is_rim(region: Region, other: Region, shape: tuple[int, int], growth: GrowthSettings) -> bool:
     """Whether a region is the rim of light of a stronger mark, or what it leaves in the background of its rings.
 
-    Both reach further around larger marks. They are dropped and not joined: the outline of the mark is its own.
+    Both reach further around thicker marks. They are dropped and not joined: the outline of the mark is its own.
     """
     if other.peak_sigma < growth.rim_ratio * region.peak_sigma:
         return False
-    return _hugs(region, other, shape, growth.halo_reach_px + growth.rim_share * box_px(other)[0])
+    thickness_px = len(other.rows) / box_px(other)[0]
+    return _hugs(region, other, shape, growth.halo_reach_px + growth.rim_share * thickness_px)
 
 
 def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float) -> bool:
@@ -59,19 +71,21 @@ def _hugs(region: Region, other: Region, shape: tuple[int, int], reach_px: float
     return bool(np.mean(distance <= reach_px) >= 0.5)
 
 
-def is_index_dip(
-    region: Region, residual: Residual, cladding_radius_px: float, core_radius_px: float, growth: GrowthSettings
-) -> bool:
+def is_index_dip(region: Region, residual: Residual, cladding_radius_px: float, growth: GrowthSettings) -> bool:
     """Whether a region is the dot that the refractive index leaves at the exact centre of a core.
 
-    In a multimode core the pattern of its modes surrounds the dot: there, whatever lies so close to the centre counts.
+    It is small, centred as well as the centre is known, and a shade darker or brighter than the core: a hole there is
+    as black as elsewhere.
     """
     own = (region.rows, region.cols)
     radius, angle = residual.radius_px[own], residual.angle_rad[own]
     if radius.max() > growth.index_dip_share * cladding_radius_px:
         return False
     off_centre = math.hypot(float(np.mean(radius * np.cos(angle))), float(np.mean(radius * np.sin(angle))))
-    return off_centre <= CENTRED_PX or core_radius_px >= MULTIMODE_CORE_SHARE * cladding_radius_px
+    if off_centre > max(CENTRED_PX, CENTRED_SHARE * cladding_radius_px):
+        return False
+    contrast = float(np.abs(residual.grey[own]).max())
+    return contrast <= growth.index_dip_contrast_share * float(residual.background[own].mean())
 
 
 def without_index_dip(
@@ -86,7 +100,7 @@ def without_index_dip(
     The rim of the dip goes with it. In a multimode core the lowest modes leave a spot or two of light beside the dip,
     weaker than it: those go, too, when they lie wholly within ``mode_spot_share``.
     """
-    is_dip = [is_index_dip(r, residual, cladding_radius_px, core_radius_px, growth) for r in regions]
+    is_dip = [is_index_dip(r, residual, cladding_radius_px, growth) for r in regions]
     dips = [r for r, dip in zip(regions, is_dip, strict=True) if dip]
     multimode = core_radius_px >= MULTIMODE_CORE_SHARE * cladding_radius_px
     spot_px = growth.mode_spot_share * cladding_radius_px

@@ -153,6 +153,7 @@ class GrowthSettings:
     rim_share: float
     rim_ratio: float
     index_dip_share: float
+    index_dip_contrast_share: float
     mode_spot_share: float
     join_gap_share: float
     join_angle_deg: float
