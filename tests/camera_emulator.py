@@ -32,6 +32,7 @@ SETTINGS = CameraSettings(
 HEIGHT, WIDTH = 48, 80
 
 
+runtime.load_pylon()  # imported otherwise, its warnings would be errors here and crash the interpreter
 _seen_once = functools.cache(find_cameras)  # searching the network takes a quarter of a second
 
 

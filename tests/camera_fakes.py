@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import camera_emulator  # noqa: F401  (loads pypylon)
 import numpy as np
 from pypylon import genicam, pylon
 
