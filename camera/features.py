@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
-from camera.runtime import Camera, explained, sdk_exception, sdk_reason, unplugged
+from camera.runtime import Camera, explained, sdk_exception, sdk_reason
 
 _WRITE_ONLY, _READ_ONLY, _READ_WRITE = 2, 3, 4  # GenApi's EAccessMode
 _SAME_SHARE = 0.01  # cameras round to their own steps; less than this is no difference worth a sentence
-logger = logging.getLogger("dscope.camera")
 
 
 def find_feature(camera: Camera, *names: str) -> Any | None:
@@ -20,8 +18,6 @@ def find_feature(camera: Camera, *names: str) -> Any | None:
         try:
             node = nodes.GetNode(name)
         except sdk_exception():  # older releases of pypylon raise for an unknown name
-            if camera.removed:
-                raise
             continue
         if node is not None and node.GetAccessMode() in (_WRITE_ONLY, _READ_ONLY, _READ_WRITE):
             return node
@@ -41,8 +37,8 @@ def read_feature(camera: Camera, *names: str) -> Any | None:
 class Adjuster:
     """Sets features one by one. ``skipped`` names those the model lacks; ``differences`` are sentences on the rest.
 
-    Every method returns whether the feature now is as wanted, and raises :class:`CameraError` when the camera was
-    unplugged. ``optional`` features are set where they exist and not mentioned where they do not.
+    Every method returns whether the feature now is as wanted. ``optional`` features are set where they exist and not
+    mentioned where they do not. What the SDK raises when the camera went away passes through: use it in ``explained``.
     """
 
     def __init__(self, camera: Camera) -> None:
@@ -124,8 +120,6 @@ class Adjuster:
         try:
             setter(value)
         except sdk_exception() as error:
-            if self.camera.removed:
-                raise unplugged(self.camera) from error
             return sdk_reason(error)
         return ""
 

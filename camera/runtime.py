@@ -133,6 +133,11 @@ def open_camera(settings: CameraSettings) -> Iterator[Camera]:
             yield camera
         except sdk_exception() as error:
             raise _failure(f"Camera {info} failed", error, camera) from error
+        except SystemError as error:
+            # a Ctrl-C that arrives inside an SDK call comes out of older releases of pypylon like this
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
     finally:
         _release(device)
 

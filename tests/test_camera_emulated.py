@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -219,8 +220,10 @@ def test_closed_under_the_grab(camera, method):
 
 
 def test_ctrl_c_closes_the_camera():
+    start_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt), small_camera() as camera:
         during_grab(camera, _thread.interrupt_main, timeout_s=20.0)
+    assert time.monotonic() - start_s < 10.0
     assert not camera.device.IsOpen()
     assert not camera.device.IsPylonDeviceAttached()
     with small_camera() as again:

@@ -41,12 +41,13 @@ def changed(**values):
 
 
 def test_modern_model_takes_everything():
-    state, device = set_up(changed(exposure_us=1500.0, gain_db=2.0))
+    state, device = set_up(changed(exposure_us=1500.0, gain_db=2.0), LUTEnable=Node(True), TestPattern=onoff("Off"))
     assert (state.skipped, state.differences) == ((), ())
     assert (state.pixel_format, state.exposure_us, state.gain, state.gamma) == ("Mono8", 1500.0, 2.0, 1.0)
     assert (state.width_px, state.height_px) == (1920, 1200)
     assert [device.nodes[name].value for name in ("OffsetX", "OffsetY")] == [0, 0]
     assert {device.nodes[name].value for name in ("ExposureAuto", "GainAuto", "TriggerMode")} == {"Off"}
+    assert device.nodes["LUTEnable"].value is False
 
 
 def test_older_model_under_its_own_names():
