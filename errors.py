@@ -79,6 +79,12 @@ class MissingDependency(BlinkError):  # noqa: N818
     exit_code = ExitCode.MISSING_DEPENDENCY
 
 
+class CameraError(BlinkError):
+    """No camera, not the right one, or one that fails."""
+
+    exit_code = ExitCode.MISSING_DEPENDENCY
+
+
 class OutputError(BlinkError):
     """The output cannot be written, or belongs to another run."""
 

@@ -100,6 +100,8 @@ class CameraSettings:
     gain_db: float
     pixel_format: str
     timeout_s: float
+    grab_retries: int
+    auto_exposure_max_us: float
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,30 @@
+"""A Basler camera through pypylon: open it, set it up, take frames, find the exposure, write a series.
+
+pypylon is imported inside functions only, so the inspection runs without it. Whatever goes wrong with the hardware is
+an :class:`errors.CameraError` (or :class:`errors.MissingDependency` without pypylon): one sentence and the remedy.
+"""
+
+from camera.exposure import ExposureGoal, ExposureResult, FrameSeen, Outcome
+from camera.exposure_search import auto_exposure
+from camera.grabbing import grab
+from camera.runtime import Camera, CameraInfo, find_cameras, open_camera
+from camera.series import capture
+from camera.setup import CameraState, configure, read_state, save_user_set
+
+__all__ = [
+    "Camera",
+    "CameraInfo",
+    "CameraState",
+    "ExposureGoal",
+    "ExposureResult",
+    "FrameSeen",
+    "Outcome",
+    "auto_exposure",
+    "capture",
+    "configure",
+    "find_cameras",
+    "grab",
+    "open_camera",
+    "read_state",
+    "save_user_set",
+]
