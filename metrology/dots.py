@@ -32,7 +32,7 @@ def find_candidates(flat: np.ndarray, *, bright: bool) -> Candidates:
     smooth = cv2.GaussianBlur(flat, (0, 0), 0.8)
     level = two_level_threshold(smooth)
     binary = (smooth > level) if bright else (smooth < level)
-    _, _, stats, centres = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
+    _, _, stats, centres = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=4)
     left, top, width, height, area = stats[1:].T
     inside = (left > 0) & (top > 0) & (left + width < flat.shape[1]) & (top + height < flat.shape[0])
     slack = np.where(area < 20, 1.0, 0.0)  # a dot of few pixels has no shape to speak of
@@ -56,8 +56,11 @@ def _common_area(area: np.ndarray) -> float:
     return float(np.exp(np.median(logs[first[best] : last[best]])))
 
 
-def contrast(flat: np.ndarray, candidates: Candidates, *, window_px: float) -> np.ndarray:
-    """How far each pixel stands out against the ground: 0 between the dots, about 1 within, (H, W)."""
+def contrast(flat: np.ndarray, candidates: Candidates, *, window_px: float) -> tuple[np.ndarray, float]:
+    """How far each pixel stands out against the ground: 0 between the dots, about 1 within, (H, W).
+
+    Also the difference of both in the picture's values, as a share of the brighter one.
+    """
     ground = np.ones(flat.shape, np.uint8)
     marks = np.zeros(flat.shape, np.uint8)
     core = max(0, int(0.6 * candidates.radius_px))
@@ -66,7 +69,12 @@ def contrast(flat: np.ndarray, candidates: Candidates, *, window_px: float) -> n
         cv2.circle(ground, at, math.ceil(window_px), 0, cv2.FILLED)
         if alike:
             cv2.circle(marks, at, core, 1, cv2.FILLED)
-    return standing_out(flat, ground=ground > 0, marks=marks > 0)
+    ground, marks = ground > 0, marks > 0
+    if not ground.any():
+        ground = ~marks
+    levels = float(np.median(flat[ground])), float(np.median(flat[marks]))
+    share = abs(levels[0] - levels[1]) / max(*levels, 1e-9)
+    return standing_out(flat, ground=ground, marks=marks), share
 
 
 def window_radius(radius_px: float, spacing_px: float) -> float:
@@ -130,6 +138,7 @@ def edge_sigma(contrast_map: np.ndarray, points: np.ndarray, *, spacing_px: floa
     count = np.bincount(bins)
     profile = np.bincount(bins, patch.ravel()) / np.maximum(count, 1)
     profile = profile[: int(spacing_px / 2 / step) + 1]
-    steepest = -np.diff(profile).min() / step if len(profile) > 2 else 0.0
+    # over two bins, because the pixels fall unevenly into the bins
+    steepest = (profile[:-2] - profile[2:]).max() / (2 * step) if len(profile) > 2 else 0.0
     height = float(profile.max() - profile.min())
     return height / (steepest * np.sqrt(2 * np.pi)) if steepest > 0 else float("inf")

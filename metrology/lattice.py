@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ANCHORS = 400  # marks whose surroundings vote for the neighbour vectors
+_ANCHORS = 250  # marks whose surroundings vote for the neighbour vectors
 _NEIGHBOURHOOD = 2.3  # nearest distances: how far a vote reaches
 _BIN_SHARE = 0.1  # of the nearest distance
 _STRONG_SHARE = 0.4  # of the strongest vote: a vector that so many voted for may span the lattice
@@ -27,8 +27,9 @@ class Numbering:
 
 
 def find_basis(points: np.ndarray) -> np.ndarray | None:
-    """The two neighbour vectors of a square grid as columns (2, 2), right-handed, in px; None when there are none.
+    """The two neighbour vectors of a square grid as columns (2, 2), in px; None when there are none.
 
+    The first points to the right as far as possible, the second down.
     Differences between marks and their surroundings vote in a plane; a grid shows as few sharp peaks.
     """
     if len(points) < 5:
@@ -39,6 +40,8 @@ def find_basis(points: np.ndarray) -> np.ndarray | None:
     distance = np.hypot(steps[..., 0], steps[..., 1])
     distance[distance < 1e-9] = np.inf
     nearest = float(np.median(distance.min(axis=1)))
+    if not np.isfinite(nearest):
+        return None
     steps = steps[distance < _NEIGHBOURHOOD * nearest]
     half = (steps[:, 1] > 0) | ((steps[:, 1] == 0) & (steps[:, 0] > 0))
     steps = np.where(half[:, None], steps, -steps)
@@ -78,7 +81,9 @@ def _square_pair(peaks: np.ndarray, votes: np.ndarray) -> np.ndarray | None:
         fits = (cross > 0) & (cosine < _SQUARE_COSINE) & (ratio > _RATIO[0]) & (ratio < _RATIO[1])
         if fits.any():
             second = np.flatnonzero(fits)[np.argmax(votes[fits])]
-            return np.stack([peaks[first], peaks[second]], axis=1)
+            one, other = peaks[first], peaks[second]
+            turns = [(one, other), (other, -one), (-one, -other), (-other, one)]
+            return np.stack(max(turns, key=lambda pair: pair[0][0]), axis=1)
     return None
 
 

@@ -12,7 +12,7 @@ from metrology.scale import TargetLimits
 
 _FULL_SCALES = (255, 1023, 4095, 16383, 65535)  # where cameras clip: 8, 10, 12, 14 and 16 bit
 _LIGHT_SIZE_PX = 96  # the light is fitted on a picture of about this size
-_MOST_PIXELS = 20_000  # per material, when its brightness is fitted
+_MOST_PIXELS = 10_000  # per material, when its brightness is fitted
 _EXPOSE = "Lower the exposure time or the light and take the picture again."
 
 

@@ -78,7 +78,7 @@ def _numbered_ticks(level: np.ndarray, angle: float, limits: TargetLimits) -> tu
     crossings = _find_ticks(*_turned(level, angle))
     spacing_px = _base_spacing(crossings)
     if spacing_px is None:
-        raise _too_few(len(crossings.along), limits)
+        raise _too_few(int(np.bincount(crossings.strip.astype(int), minlength=1).max()), limits)
     if spacing_px < limits.min_spacing_px:
         raise CalibrationError(
             f"The ticks are only {spacing_px:.1f} px apart, and {limits.min_spacing_px:.0f} px are needed.",

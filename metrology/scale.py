@@ -22,7 +22,8 @@ class TargetLimits:
     min_explained_share: float = 0.6  # of the marks that look alike: so many have to lie on the lattice
     min_occupied_share: float = 0.4  # of the lattice sites between the marks: so many have to hold one
     max_residual_share: float = 0.04  # rms distance from the lattice / spacing
-    max_edge_share: float = 0.13  # sigma of a mark's edge / spacing: above it the picture counts as blurred
+    max_edge_share: float = 0.129  # sigma of a mark's edge / spacing: above it the picture counts as blurred
+    min_mark_contrast_share: float = 0.1  # between dots and ground, of the brighter: below it they count as blurred
     max_saturated_share: float = 0.2  # of all pixels at the brightest value
     min_coherence: float = 0.25  # of the gradients' directions, 0..1: below it nothing is a ruler
     warn_saturated_share: float = 0.02

@@ -110,10 +110,10 @@ def _measure_grid(flat: np.ndarray, spacing_um: float, limits: TargetLimits, war
             "Use a coarser grid or a higher magnification.",
         )
     around = window_radius(candidates.radius_px, found.spacing_px)
-    standing_out = contrast(flat, candidates, window_px=around)
+    standing_out, contrast_share = contrast(flat, candidates, window_px=around)
     centres, _ = refine_centres(standing_out, found.points, window_px=around)
     edge_px = edge_sigma(standing_out, centres[found.numbering.known], spacing_px=found.spacing_px)
-    _check_focus(edge_px, found, limits)
+    _check_focus(edge_px, contrast_share, found, limits)
     # now that the softness is known: as narrow as the dot allows, which keeps dust and noise out
     around = min(around, candidates.radius_px + 2.5 * edge_px + 1.0)
     centres, trusted = refine_centres(standing_out, found.points, window_px=around)
@@ -152,14 +152,21 @@ def _best_grid(flat: np.ndarray, limits: TargetLimits) -> _Grid:
     return grids[-1]
 
 
-def _check_focus(edge_px: float, found: _Grid, limits: TargetLimits) -> None:
-    share = edge_px / found.spacing_px
-    if share > limits.max_edge_share:
-        raise CalibrationError(
-            f"The picture is blurred: the dots' edges are {edge_px:.1f} px soft (sigma) at a spacing of "
-            f"{found.spacing_px:.1f} px, and {limits.max_edge_share * found.spacing_px:.1f} px are allowed.",
-            "Focus on the target and take the picture again.",
+def _check_focus(edge_px: float, contrast_share: float, found: _Grid, limits: TargetLimits) -> None:
+    allowed_px = limits.max_edge_share * found.spacing_px
+    if edge_px > allowed_px:
+        reason = (
+            f"the dots' edges are {edge_px:.1f} px soft (sigma) at a spacing of {found.spacing_px:.1f} px, "
+            f"and {allowed_px:.1f} px are allowed"
         )
+    elif contrast_share < limits.min_mark_contrast_share:
+        # a blur beyond the spacing leaves faint waves, whose edges look no softer
+        reason = (
+            f"dots and ground differ by {contrast_share:.0%} only, and {limits.min_mark_contrast_share:.0%} are needed"
+        )
+    else:
+        return
+    raise CalibrationError(f"The picture is blurred: {reason}.", "Focus on the target and take the picture again.")
 
 
 def _no_grid(count: int) -> CalibrationError:

@@ -86,7 +86,8 @@ def render_dot_grid(
         return np.where(missing[at], 0.0, np.clip(edge * _SUBSAMPLES + 0.5, 0.0, 1.0))
 
     disturbance = _Disturbance(blur_px, noise_grey, gradient, vignetting, dust, scratches)
-    return _expose(_sample(coverage, size, truth), bright_dots, spacing_px, disturbance, random), truth
+    share = _sample(coverage, size, truth, _margin(blur_px))
+    return _expose(share, bright_dots, spacing_px, disturbance, random), truth
 
 
 def render_ruler(
@@ -132,7 +133,8 @@ def render_ruler(
         return np.where(missing[at], 0.0, np.clip(np.minimum(across, along) * _SUBSAMPLES + 0.5, 0.0, 1.0))
 
     disturbance = _Disturbance(blur_px, noise_grey, gradient, vignetting, dust, scratches)
-    return _expose(_sample(coverage, size, truth), bright_ticks, spacing_px, disturbance, random), truth
+    share = _sample(coverage, size, truth, _margin(blur_px))
+    return _expose(share, bright_ticks, spacing_px, disturbance, random), truth
 
 
 def _geometry(size, spacing_px, spacing_um, rotation_deg, x_stretch, shear_deg, k1, offset_px) -> TargetTruth:
@@ -154,20 +156,25 @@ def _geometry(size, spacing_px, spacing_um, rotation_deg, x_stretch, shear_deg, 
     )
 
 
+def _margin(blur_px: float) -> int:
+    """Pixels beyond the frame that a blur brings into the picture."""
+    return math.ceil(4 * blur_px)
+
+
 def _sample(
-    coverage: Callable[[np.ndarray, np.ndarray], np.ndarray], size: tuple[int, int], truth: TargetTruth
+    coverage: Callable[[np.ndarray, np.ndarray], np.ndarray], size: tuple[int, int], truth: TargetTruth, margin: int
 ) -> np.ndarray:
-    """Share of each pixel that the marks cover, (height, width), averaged over a grid of sub-samples."""
+    """Share of each pixel that the marks cover, averaged over sub-samples; ``margin`` px are added on every side."""
     width, height = size
     centre = (width - 1) / 2, (height - 1) / 2
     half_diagonal = math.hypot(width, height) / 2
     back = np.linalg.inv(truth.to_px)
-    total = np.zeros((height, width), np.float32)
+    total = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
     steps = (np.arange(_SUBSAMPLES) + 0.5) / _SUBSAMPLES - 0.5
     for dy in steps:
         for dx in steps:
-            x = (np.arange(width) + dx - centre[0])[None, :]
-            y = (np.arange(height) + dy - centre[1])[:, None]
+            x = (np.arange(-margin, width + margin) + dx - centre[0])[None, :]
+            y = (np.arange(-margin, height + margin) + dy - centre[1])[:, None]
             swell = 1.0 + truth.k1 * (x * x + y * y) / half_diagonal**2
             x = x * swell + (centre[0] - truth.origin_px[0])
             y = y * swell + (centre[1] - truth.origin_px[1])
@@ -178,7 +185,7 @@ def _sample(
 def _expose(
     share: np.ndarray, bright_marks: bool, spacing_px: float, disturbance: _Disturbance, random: np.random.Generator
 ) -> np.ndarray:
-    """Turn the share covered by marks into the camera's uint8 picture."""
+    """Turn the share covered by marks, margin included, into the camera's uint8 picture without it."""
     mark, ground = (_BRIGHT, _DARK) if bright_marks else (_DARK, _BRIGHT)
     scene = ground + (mark - ground) * share
     height, width = scene.shape
@@ -191,7 +198,10 @@ def _expose(
         cv2.line(veil, tuple(map(int, start)), tuple(map(int, end)), random.uniform(0.3, 0.8), 1, cv2.LINE_AA)
     scene = scene * (1.0 - veil)
     if disturbance.blur_px > 0:
-        scene = cv2.GaussianBlur(scene, (0, 0), disturbance.blur_px, borderType=cv2.BORDER_REFLECT)
+        scene = cv2.GaussianBlur(scene, (0, 0), disturbance.blur_px)
+    margin = _margin(disturbance.blur_px)
+    scene = scene[margin : height - margin, margin : width - margin]
+    height, width = scene.shape
     x = np.linspace(0.0, 1.0, width)[None, :]
     y = np.linspace(0.0, 1.0, height)[:, None]
     light = 1.0 - disturbance.gradient * (0.6 * x + 0.4 * y)
