@@ -38,7 +38,7 @@ def checked(grey: np.ndarray, limits: TargetLimits) -> np.ndarray:
             f"The picture is too small: {width} x {height} px, and {limits.min_size_px} px are needed each way.",
             "Take the picture with the full sensor.",
         )
-    picture = grey.astype(np.float32)
+    picture = grey.astype(np.float32, order="C")
     if not np.isfinite(picture).all():
         raise CalibrationError("The picture holds values that are not finite.", "Take the picture again.")
     _check_contrast(picture, limits)

@@ -61,10 +61,11 @@ def _dots(random: np.random.Generator, size: tuple[int, int]):
 
 
 def _ruler(random: np.random.Generator, size: tuple[int, int]):
-    options = _common(random, size, (6.0, min(120.0, size[1] / 6)), 0.25)
+    widest = min(120.0, size[1] / 7)
+    options = _common(random, size, (6.0, widest), 0.25)
     options |= {
         "rotation_deg": random.uniform(0, 180),
-        "missing_share": random.uniform(0, 0.1),
+        "missing_share": random.uniform(0, 0.1) if options["spacing_px"] < 0.6 * widest else 0.0,
         "tick_share": random.uniform(0.2, 0.5),
         "tick_length_px": random.uniform(0.17, 0.5) * size[1],
         "longer_ticks": bool(random.random() < 0.7),
