@@ -42,20 +42,31 @@ class LinearFit:
 
 def fit_marks(design: np.ndarray, observed: np.ndarray, groups: np.ndarray) -> LinearFit:
     """Fit ``observed`` (N, D) by ``design`` (N, D, P) @ parameters; ``groups`` (N,) numbers marks that share errors."""
-    used = np.ones(len(observed), bool)
     width = design.shape[2]
+    weight = np.ones(len(observed))
+    for _ in range(_ROUNDS):  # least distances first: a few marks far off must not tilt what the others are judged by
+        root = np.sqrt(weight)[:, None]
+        rows = (design * root[..., None]).reshape(-1, width)
+        parameters, *_ = np.linalg.lstsq(rows, (observed * root).ravel(), rcond=None)
+        distance = np.sqrt(((observed - design @ parameters) ** 2).sum(axis=1))
+        weight = 1.0 / np.maximum(distance, max(float(np.median(distance)), _LEAST_SIGMA_PX))
+    used = distance <= _OUTLIER_SIGMA * max(_sigma(distance, observed.shape[1]), _LEAST_SIGMA_PX)
     for _ in range(_ROUNDS):
         parameters, *_ = np.linalg.lstsq(design[used].reshape(-1, width), observed[used].ravel(), rcond=None)
         residual = observed - design @ parameters
         distance = np.sqrt((residual**2).sum(axis=1))
-        # the median length of a normal error is 0.67 sigma in one dimension, 1.18 sigma in two
-        sigma = float(np.median(distance[used])) / (0.6745 if observed.shape[1] == 1 else 1.1774)
+        sigma = _sigma(distance[used], observed.shape[1])
         keep = distance <= _OUTLIER_SIGMA * max(sigma, _LEAST_SIGMA_PX)
         if (keep == used).all():
             break
         used = keep
     free, grouped, freedom = _covariances(design[used], residual[used], groups[used])
     return LinearFit(parameters, residual, used, free, grouped, freedom)
+
+
+def _sigma(distance: np.ndarray, dimensions: int) -> float:
+    """Standard deviation per axis: the median length of a normal error is 0.67 of it in one axis, 1.18 in two."""
+    return float(np.median(distance)) / (0.6745 if dimensions == 1 else 1.1774)
 
 
 def _covariances(

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from metrology.fit import fit_marks
 from metrology.target import LINE_RULER, measure_target
 from rendering.targets import render_ruler
 
@@ -81,3 +82,15 @@ def test_turning_mirroring_inverting_and_doubling():
     double = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     assert measure_target(double).um_per_px == pytest.approx(before / 2, rel=2e-4)
     assert measure_target(picture, spacing_um=100).um_per_px == pytest.approx(10 * before, rel=1e-12)
+
+
+def test_marks_far_off_do_not_tilt_the_fit():
+    index = np.repeat(np.arange(8.0), 15)
+    across = np.tile(np.arange(-70.0, 80.0, 10.0), 8)
+    along = 5 + 75.0 * index + np.random.default_rng(0).normal(0, 0.01, len(index))
+    along[(index >= 6) & (across > 30)] -= 4.0
+    along[(index <= 1) & (across < -30)] += 4.0
+    design = np.stack([np.ones(len(index)), index, across], axis=1)[:, None, :]
+    fit = fit_marks(design, along[:, None], index)
+    assert fit.parameters == pytest.approx([5.0, 75.0, 0.0], abs=0.01)
+    assert fit.used.sum() == pytest.approx(len(index) - 16, abs=2)
