@@ -1,9 +1,9 @@
-"""The scale of the microscope, micrometres per pixel: its file, its loader, and the script that writes it.
+"""The scale of the microscope, micrometres per pixel: its file, its loader, and the script that measures it.
 
-    python calibration.py --distance-um 500 --distance-px 1004.5   write calibration.json
-    python calibration.py --check                                  say what calibration.json holds
-
-Measure the distance in pixels between two marks of a stage micrometer, as far apart as the frame allows.
+python calibration.py                                          picture of the target from the camera
+python calibration.py --image target.png --report report.png   from a stored picture
+python calibration.py --distance-um 500 --distance-px 1004.5   from a distance measured by hand
+python calibration.py --check                                  say what calibration.json holds
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import difflib
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.arguments import Parser, size
-from cli.arguments import path as path_argument
-from errors import CalibrationError, ExitCode, UsageError, describe, refuse_to_start
+from errors import CalibrationError, ExitCode, refuse_to_start
 
 try:
-    from image_io import write_bytes
+    from rich.console import Console
+
+    from cli.program import run_program
 except (ImportError, KeyboardInterrupt) as error:
     if __name__ != "__main__":
         raise
     sys.exit(refuse_to_start("calibration.py", error))
 
 DEFAULT_PATH = Path(__file__).resolve().parent / "calibration.json"
-_REMEDY = "Calibrate again: python calibration.py --distance-um D --distance-px L"
+CONFIG_PATH = DEFAULT_PATH.with_name("config.json")
+_REMEDY = "Calibrate again: python calibration.py"
 
 
 @dataclass(frozen=True)
@@ -107,77 +108,35 @@ def _image_size(data: dict[str, Any], source: str) -> tuple[int, int] | None:
     return value[0], value[1]
 
 
-def write_calibration(path: Path | str, *, distance_um: float, distance_px: float, note: str = "") -> str:
-    """Write the scale ``distance_um / distance_px`` to ``path`` and return what was done, as a sentence.
+def work(options: argparse.Namespace, console: Console) -> ExitCode:
+    """The one job that the options ask for."""
+    from cli import calibrate
 
-    The values that the file held before are kept under ``previous``. Nothing is written unless the new scale is valid.
-    Raises :class:`CalibrationError` or :class:`errors.OutputError`.
-    """
-    path = Path(path)
-    data: dict[str, Any] = {
-        "um_per_px": distance_um / distance_px if distance_px else math.inf,
-        "um_per_px_x": None,
-        "um_per_px_y": None,
-        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "method": "measured distance",
-        "distance_um": distance_um,
-        "distance_px": distance_px,
-        "image_size_px": None,
-        "note": note,
-    }
-    parse_calibration(json.dumps(data), source="The new calibration")
-    previous = _previous(path)
-    if previous is not None:
-        data["previous"] = previous
-    write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-    before = (previous or {}).get("um_per_px")
-    before = f" It was {before:.6g} before." if isinstance(before, (int, float)) else ""
-    return f"{path}: {data['um_per_px']:.6g} um per pixel.{before}"
+    if options.check:
+        return report_check(options.output)
+    if options.capture is not None:
+        return calibrate.capture_frames(options, console)
+    if options.flat_field is not None:
+        return calibrate.store_flat_field(options, console)
+    return calibrate.calibrate(options, console, parse=parse_calibration)
 
 
-def _previous(path: Path) -> dict[str, Any] | None:
-    """What the file held before, without its own history; None when it is absent or unusable."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return {key: value for key, value in data.items() if key != "previous"} if isinstance(data, dict) else None
-
-
-def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        prog="calibration.py", allow_abbrev=False, description="Write or check the scale of the microscope."
-    )
-    parser.add_argument("--distance-um", type=size, metavar="D", help="true distance between two marks in micrometres")
-    parser.add_argument("--distance-px", type=size, metavar="L", help="the same distance in the image, in pixels")
-    parser.add_argument(
-        "-o", "--output", type=path_argument, default=DEFAULT_PATH, metavar="FILE", help="default: %(default)s"
-    )
-    parser.add_argument("--note", default="", help="kept in the file, for example the objective used")
-    parser.add_argument("--check", action="store_true", help="check the file and say what it holds")
-    arguments = parser.parse_args(argv)
-    given = [arguments.distance_um is not None, arguments.distance_px is not None]
-    if arguments.check == any(given) or (any(given) and not all(given)):
-        raise UsageError("Give --distance-um and --distance-px together, or --check alone.")
-    return arguments
+def report_check(path: Path) -> ExitCode:
+    """Check a calibration file and say what it holds."""
+    found = load_calibration(path)
+    date = f", calibrated {found.date}" if found.date else ""
+    print(f"{path}: {found.um_per_px:.6g} um per pixel{date}. OK")
+    return ExitCode.OK
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    try:
-        arguments = _parse_arguments(argv)
-        if arguments.check:
-            found = load_calibration(arguments.output)
-            date = f", calibrated {found.date}" if found.date else ""
-            print(f"{arguments.output}: {found.um_per_px:.6g} um per pixel{date}. OK")
-        else:
-            sizes = {"distance_um": arguments.distance_um, "distance_px": arguments.distance_px}
-            print(write_calibration(arguments.output, **sizes, note=arguments.note))
-    except (Exception, KeyboardInterrupt) as error:
-        sentence, code = describe(error)
-        print(f"calibration.py: {sentence}", file=sys.stderr)
-        return int(code)
-    return int(ExitCode.OK)
+    from cli.calibration_options import parse_arguments
+
+    def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+        return parse_arguments(arguments, default_output=DEFAULT_PATH, default_config=CONFIG_PATH)
+
+    return run_program("calibration.py", parse, work, argv)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
 _FORMAT_ALIASES = {"BGR8": ("BGR8", "BGR8Packed"), "RGB8": ("RGB8", "RGB8Packed")}
 _USER_SET = "UserSet1"
 _SAVING_S = 5.0
+_TEST_PICTURE = "the camera sends a test picture"
 logger = logging.getLogger("dscope.camera")
 
 
@@ -41,6 +42,11 @@ class CameraState:
     height_px: int
     skipped: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+
+    @property
+    def sends_test_picture(self) -> bool:
+        """Whether the frames are a pattern that the camera makes up."""
+        return any(_TEST_PICTURE in text for text in self.differences)
 
     def as_dict(self) -> dict[str, Any]:
         """For a JSON file: NaN becomes None, tuples become lists."""
@@ -196,7 +202,7 @@ def _warn_of_test_picture(adjust: Adjuster) -> None:
     for name in ("TestPattern", "TestImageSelector"):
         value = read_feature(adjust.camera, name)
         if value is not None and str(value) != "Off":
-            adjust.differences.append(f"{name} is {value}: the camera sends a test picture, not what it sees.")
+            adjust.differences.append(f"{name} is {value}: {_TEST_PICTURE}, not what it sees.")
 
 
 def _number(value: Any) -> float:

@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import calibration
-from calibration import load_calibration, parse_calibration, write_calibration
-from errors import CalibrationError, ExitCode, OutputError
+from calibration import load_calibration, parse_calibration
+from errors import CalibrationError, ExitCode
 
 ROOT = Path(calibration.__file__).parent
+
+
+def write_calibration(path: Path, *, distance_um: float, distance_px: float, note: str = "") -> int:
+    """Calibrate by a distance; returns the exit code."""
+    sizes = ["--distance-um", str(distance_um), "--distance-px", str(distance_px)]
+    return calibration.main([*sizes, "--note", note, "-o", str(path)])
 
 
 def test_the_documented_example_is_valid():
@@ -53,8 +59,7 @@ def test_an_invalid_scale_leaves_the_old_file_alone(tmp_path, distance_um, dista
     path = tmp_path / "calibration.json"
     write_calibration(path, distance_um=1.0, distance_px=2.0)
     before = path.read_bytes()
-    with pytest.raises(CalibrationError):
-        write_calibration(path, distance_um=distance_um, distance_px=distance_px)
+    assert write_calibration(path, distance_um=distance_um, distance_px=distance_px) == ExitCode.INVALID_INPUT
     assert path.read_bytes() == before
 
 
@@ -110,8 +115,8 @@ def test_only_a_file_that_was_asked_for_must_exist(tmp_path):
 
 def test_below_a_file_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError):
-        write_calibration(tmp_path / "file" / "calibration.json", distance_um=1.0, distance_px=2.0)
+    code = write_calibration(tmp_path / "file" / "calibration.json", distance_um=1.0, distance_px=2.0)
+    assert code == ExitCode.OUTPUT_UNUSABLE
 
 
 @pytest.mark.parametrize("name", [".", "folder"])
@@ -127,8 +132,15 @@ def test_a_folder_is_no_file(tmp_path, monkeypatch, capsys, name):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["--distance-um", "100"],
+        ["--distance-px", "100"],
+        ["--image", "a.png", "--check"],
+        ["--image", "a.png", "--exposure", "auto"],
+        ["--image", "a.png", "--save-user-set"],
+        ["--exposure", "bright"],
+        ["--capture", "none", "folder"],
+        ["--dot-spacing-um", "0"],
+        ["--target", "circles"],
         ["--distance-um", "100", "--distance-px", "0"],
         ["--distance-um", "-1", "--distance-px", "10"],
         ["--distance-um", "far", "--distance-px", "10"],
