@@ -9,6 +9,7 @@ from image_io import DecodedImage
 from inspection import inspect_image
 from records import Ellipse
 from vision.flat_field import flat_field_flaw, misfit_warnings
+from vision.geometry import scaled
 from vision.preprocess import divide_by_flat_field
 
 CLADDING = Ellipse(211.0, 143.0, 180.0, 180.0, 0.0)
@@ -50,6 +51,17 @@ def test_a_field_that_makes_the_light_uneven(light, field, warned):
     assert len(warnings) == warned
     assert not warned or "capture it again" in warnings[0]
     np.testing.assert_array_equal(before, kept)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 6])
+def test_a_misfit_does_not_depend_on_the_magnification(factor):
+    light, field = (np.kron(item, np.ones((factor, factor))) for item in (LEFT, LEFT[::-1, ::-1]))
+    before = np.rint(np.kron(clean_grey(), np.ones((factor, factor), np.uint8)) * light).astype(np.uint8)
+    cladding = scaled(CLADDING, factor)
+    (warning,) = misfit_warnings(before, divide_by_flat_field(before, grey_levels(field)), cladding)
+    assert (int(warning.split("varies by ")[1][:3]), int(warning.split("and by ")[1][:2])) == pytest.approx(
+        (130, 84), abs=3
+    )
 
 
 def test_the_fibre_itself_and_marks_do_not_count():

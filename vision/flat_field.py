@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import cv2
 import numpy as np
 
@@ -58,11 +60,14 @@ def outside_levels(images: tuple[np.ndarray, ...], cladding: Ellipse) -> list[np
 
     Cells far darker or brighter than the first image's median are no ferrule: a hole, the dark beyond its edge.
     """
+    step = max(1, max(images[0].shape) // (8 * CELLS))  # every pixel of a large image would cost a second
+    images = tuple(image[::step, ::step] for image in images)
     rows, cols = images[0].shape
     factor = min(1.0, CELLS / max(rows, cols))
     size = max(1, round(cols * factor)), max(1, round(rows * factor))
-    radius, _ = polar_maps((rows, cols), cladding)
-    outside = (radius > NEAR_FIBRE * cladding.mean_radius_px).astype(np.float32)
+    fibre = Ellipse(*(length / step for length in astuple(cladding)[:4]), cladding.angle_deg)
+    radius, _ = polar_maps((rows, cols), fibre)
+    outside = (radius > NEAR_FIBRE * fibre.mean_radius_px).astype(np.float32)
     weight = cv2.resize(outside, size, interpolation=cv2.INTER_AREA)
     cells = [cv2.resize(image * outside, size, interpolation=cv2.INTER_AREA) for image in images]
     first = cells[0] / np.maximum(weight, 1e-6)
