@@ -219,24 +219,6 @@ def test_a_calibration_that_contradicts_the_dimensions_is_a_warning(error, warne
     assert not warned or (f"{error:+.0%}" in warnings[0] and "calibration.json" in warnings[0])
 
 
-def test_pixels_that_are_not_square_have_the_scale_that_keeps_areas():
-    wide = Fiber(Ellipse(211.0, 143.0, 225.0, 144.0, 0.0))
-    uneven = Calibration(0.5, 0.4, 0.625)
-    scale, warnings = chosen(wide, uneven)
-    assert (scale.um_per_px, warnings) == (pytest.approx(0.5), [])
-    assert math.pi / 4 * 225 * 144 * scale.um_per_px**2 == pytest.approx(math.pi / 4 * 90**2)  # 90 um round
-    assert "the wrong calibration" in chosen(ROUND, uneven)[1][0]
-    assert Calibration(0.3, 0.3, 0.3).mean_um_per_px == 0.3
-
-
-@pytest.mark.parametrize("options", [{}, GIVEN])
-def test_a_calibration_is_doubted_whether_it_is_used_or_compared(options):
-    other_size = dataclasses.replace(calibrated(TRUE_UM_PER_PX), image_size_px=(640, 480))
-    size, shape = chosen(FIBER, other_size, **options)[1]
-    assert "640x480" in size and "400x300" in size
-    assert "By calibration.json" in shape
-
-
 def test_warnings_of_every_step_reach_the_record():
     grey = render(face_scene(optics=Optics(blur_px=6.0))).image
     field = np.full((10, 20), 128, np.uint8)

@@ -6,11 +6,14 @@ import math
 import cv2
 import numpy as np
 import pytest
-from faces import face_scene
+from faces import CLADDING_UM, face_scene, shipped_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records import Ellipse
+from calibration import Calibration
+from cli.job_settings import choose_settings
+from inspection import choose_scale
+from records import Ellipse, Fiber, Scale
 from rendering.engine import render
 from rendering.scene import Frame
 from vision.scale import axes_um, roundness_warnings, size_warnings
@@ -72,3 +75,32 @@ def test_a_rendered_fibre_in_pixels_that_are_not_square():
     turned = Ellipse(x, y, max(first, second), min(first, second), (angle + 90 * (second > first)) % 180)
     assert roundness_warnings(turned, um_per_px_x=0.55, um_per_px_y=0.5, max_difference_share=0.03) == []
     assert roundness_warnings(turned, um_per_px_x=0.5, um_per_px_y=0.5, max_difference_share=0.03) != []
+
+
+# --- what the inspection makes of it -------------------------------------------------------------------------------
+
+
+def chosen(cladding: Ellipse, calibration: Calibration, **options: object) -> tuple[Scale, list[str]]:
+    return choose_scale(Fiber(cladding), (300, 400), choose_settings(shipped_config(), calibration, **options))
+
+
+def test_pixels_that_are_not_square_have_the_scale_that_keeps_areas():
+    uneven = Calibration(0.5, 0.4, 0.625)
+    scale, warnings = chosen(Ellipse(211.0, 143.0, 225.0, 144.0, 0.0), uneven)  # 90 um round
+    assert (scale.um_per_px, warnings) == (pytest.approx(0.5), [])
+    assert 225 * 144 * scale.um_per_px**2 == pytest.approx(90**2)
+    assert "the wrong calibration" in chosen(Ellipse(211.0, 143.0, 180.0, 180.0, 0.0), uneven)[1][0]
+
+
+@given(st.floats(1e-6, 1e6))
+def test_square_pixels_have_exactly_their_scale(um_per_px):
+    assert Calibration(um_per_px, um_per_px, um_per_px).mean_um_per_px == um_per_px
+
+
+@pytest.mark.parametrize("options", [{}, {"core_um": 9.0, "cladding_um": CLADDING_UM}])
+def test_a_calibration_is_doubted_whether_it_is_used_or_compared(options):
+    um_per_px = CLADDING_UM / 180
+    calibration = Calibration(um_per_px, um_per_px, um_per_px, image_size_px=(640, 480))
+    size, shape = chosen(Ellipse(211.0, 143.0, 200.0, 162.0, 20.0), calibration, **options)[1]
+    assert "640x480" in size and "400x300" in size
+    assert "By calibration.json" in shape
