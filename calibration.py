@@ -44,6 +44,15 @@ class Calibration:
     date: str = ""
     image_size_px: tuple[int, int] | None = None  # (width, height) the scale belongs to; None = not recorded
     note: str = ""
+    uncertainty_um_per_px: float | None = None  # standard uncertainty of the scale; None = not recorded
+    camera_model: str = ""
+    camera_serial: str = ""
+    shear_deg: float = 0.0  # by how much the pixel axes miss a right angle
+
+    @property
+    def mean_um_per_px(self) -> float:
+        """The scale that keeps areas, sqrt(x * y): the one of the fibre frame; ``um_per_px`` for square pixels."""
+        return self.um_per_px_x * math.sqrt(self.um_per_px_y / self.um_per_px_x)
 
 
 def load_calibration(path: Path | str, *, required: bool = True) -> Calibration | None:
@@ -78,9 +87,12 @@ def parse_calibration(text: str, *, source: str) -> Calibration:
     return Calibration(
         um_per_px=scale,
         **along,
-        date=str(data.get("date", "")),
+        date=str(data.get("date") or ""),
         image_size_px=_image_size(data, source),
         note=str(data.get("note", "")),
+        uncertainty_um_per_px=_uncertainty(data, source),
+        **_camera(data, source),
+        shear_deg=_shear(data, source),
     )
 
 
@@ -92,11 +104,52 @@ def _scale(data: dict[str, Any], key: str, source: str, default: float | None = 
         near = difflib.get_close_matches(key, data, n=1)
         hint = f" (but {near[0]!r}, which is unknown)" if near else ""
         raise CalibrationError(f"{source} holds no {key}{hint}.", _REMEDY)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:
-        shown = json.dumps(value)[:60]
-        raise CalibrationError(f"{source}: {key} must be a number above zero, not {shown}.", _REMEDY)
+    if not _is_finite(value) or value <= 0:
+        raise CalibrationError(f"{source}: {key} must be a number above zero, not {_shown(value)}.", _REMEDY)
     return float(value)
+
+
+def _uncertainty(data: dict[str, Any], source: str) -> float | None:
+    value = data.get("uncertainty_um_per_px")
+    if value is None:
+        return None
+    if not _is_finite(value) or value < 0:
+        wanted = "uncertainty_um_per_px must be a number, zero or more, or null"
+        raise CalibrationError(f"{source}: {wanted}, not {_shown(value)}.", _REMEDY)
+    return float(value)
+
+
+def _shear(data: dict[str, Any], source: str) -> float:
+    value = data.get("shear_deg")
+    if value is None:
+        return 0.0
+    if not _is_finite(value) or abs(value) >= 45:
+        wanted = "shear_deg must be a number of degrees between -45 and 45"
+        raise CalibrationError(f"{source}: {wanted}, not {_shown(value)}.", _REMEDY)
+    return float(value)
+
+
+def _camera(data: dict[str, Any], source: str) -> dict[str, str]:
+    """Model and serial number of the camera, as fields of :class:`Calibration`; empty where they are not recorded."""
+    camera = data.get("camera")
+    camera = {} if camera is None else camera
+    parts = [camera.get(key) for key in ("model", "serial")] if isinstance(camera, dict) else [0]
+    if not all(part is None or isinstance(part, str) for part in parts):
+        wanted = 'camera must be {"model": "...", "serial": "..."}, or null'
+        raise CalibrationError(f"{source}: {wanted}, not {_shown(camera)}.", _REMEDY)
+    model, serial = (part or "" for part in parts)
+    return {"camera_model": model, "camera_serial": serial}
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:60]
 
 
 def _image_size(data: dict[str, Any], source: str) -> tuple[int, int] | None:

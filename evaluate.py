@@ -22,6 +22,7 @@ try:
 
     import image_io
     from cli import run_info
+    from cli.calibration_checks import batch_warnings
     from cli.job_settings import choose_settings
     from cli.program import run_program
     from cli.screen import progress_bar, say
@@ -149,6 +150,9 @@ def assess_profiles(
     options: argparse.Namespace, every: Sequence[InspectionSettings], truths: Sequence[TruthImage], console: Console
 ) -> list[ProfileRun]:
     """Inspect and score every image with every profile."""
+    now = datetime.now().astimezone()
+    for text in dict.fromkeys(text for settings in every for text in batch_warnings(settings, now)):
+        logger.warning("%s", text)
     tasks = [Task(truth, settings, options.limit_radius) for settings in every for truth in truths]
     with progress_bar(console, len(tasks), wanted=not options.quiet) as advance:
         results = assess_all(tasks, jobs=options.jobs, on_finished=lambda result: advance(result.name))

@@ -32,7 +32,9 @@ from records import (
     Scale,
 )
 from settings import Config, FiberType, RuleSet, enabled_algorithms
+from vision.flat_field import flat_field_flaw, misfit_warnings
 from vision.preprocess import focus_score, preprocess
+from vision.scale import roundness_warnings, size_warnings
 from vision.zoning import Zoning, place_zones, zone_radii_px
 
 logger = logging.getLogger("dscope.inspection")
@@ -84,14 +86,25 @@ def inspect_file(path: Path | str, settings: InspectionSettings, *, name: str | 
 
 
 def flat_field_of(config: Config) -> np.ndarray | None:
-    """The flat field that the configuration names, (H, W) uint8; None without one. Raises :class:`UnreadableImage`."""
+    """The flat field that the configuration names, (H, W) uint8; None without one, or where it would spoil images."""
     path = config.preprocessing.flat_field_image
-    return None if path is None else _read_flat_field(path)
+    return None if path is None else _read_flat_field(path)[0]
+
+
+def flat_field_problem(config: Config) -> str:
+    """Why the configured flat field is not used, as a sentence; empty when it is, or when there is none."""
+    path = config.preprocessing.flat_field_image
+    return "" if path is None else _read_flat_field(path)[1]
 
 
 @lru_cache(maxsize=1)
-def _read_flat_field(path: str) -> np.ndarray:
-    return image_io.read_image(path).grey
+def _read_flat_field(path: str) -> tuple[np.ndarray | None, str]:
+    try:
+        grey = image_io.read_image(path).grey
+    except UnreadableImage as error:
+        return None, error.message
+    flaw = flat_field_flaw(grey)
+    return (None, f"It {flaw}.") if flaw else (grey, "")
 
 
 def inspect_image(
@@ -120,7 +133,9 @@ def inspect_image(
     focus = focus_score(prepared.grey, fiber.cladding)
     if math.isfinite(focus) and focus < config.preprocessing.min_focus_score:
         warnings.append(f"Out of focus: score {focus:.2f}, limit {config.preprocessing.min_focus_score:.2f}.")
-    scale, scale_warnings = choose_scale(fiber, settings)
+    if prepared.grey is not image.grey:
+        warnings += misfit_warnings(image.grey, prepared.grey, fiber.cladding)
+    scale, scale_warnings = choose_scale(fiber, image.grey.shape, settings)
     with clock.step("Zone Detection"):
         zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, image.grey.shape, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
@@ -169,25 +184,33 @@ def _why_lost(located: Located) -> str:
     return f"{reason[0].upper()}{reason[1:]}."
 
 
-def choose_scale(fiber: Fiber, settings: InspectionSettings) -> tuple[Scale, list[str]]:
-    """Known dimensions before calibration.json before pixels; both known: a large difference is a warning."""
-    calibration = settings.calibration
-    if settings.cladding_um is None:
-        if calibration is None:
-            return Scale(), []
-        return Scale(calibration.um_per_px, "calibration.json"), []
-    um_per_px = settings.cladding_um / (2 * fiber.cladding.mean_radius_px)
-    scale = Scale(um_per_px, settings.dimensions_source)
+def choose_scale(fiber: Fiber, shape: tuple[int, int], settings: InspectionSettings) -> tuple[Scale, list[str]]:
+    """Known dimensions before calibration.json before pixels; a calibration that does not fit the image is a warning.
+
+    The scale is that of the fibre frame, which keeps areas: of pixels that are not square it is sqrt(x * y).
+    """
+    calibration, limits = settings.calibration, settings.config.calibration
+    scale = Scale()
+    if settings.cladding_um is not None:
+        scale = Scale(settings.cladding_um / (2 * fiber.cladding.mean_radius_px), settings.dimensions_source)
     if calibration is None:
         return scale, []
-    difference = um_per_px / calibration.um_per_px - 1
-    limit = settings.config.calibration.max_scale_difference_share
-    if abs(difference) <= limit:
-        return scale, []
-    return scale, [
-        f"The scale from the {settings.dimensions_source} ({um_per_px:.4f} um/px) differs by {difference:+.0%} from "
-        f"calibration.json ({calibration.um_per_px:.4f} um/px): check the dimensions, or calibrate again."
+    along = {"um_per_px_x": calibration.um_per_px_x, "um_per_px_y": calibration.um_per_px_y}
+    warnings = [
+        *size_warnings(shape, calibration.image_size_px),
+        *roundness_warnings(fiber.cladding, **along, max_difference_share=limits.max_axis_difference_share),
     ]
+    calibrated = calibration.mean_um_per_px
+    if not scale.known:
+        return Scale(calibrated, "calibration.json"), warnings
+    difference = scale.um_per_px / calibrated - 1
+    if abs(difference) > limits.max_scale_difference_share:
+        warnings.append(
+            f"The scale from the {settings.dimensions_source} ({scale.um_per_px:.4f} um/px) differs by "
+            f"{difference:+.0%} from calibration.json ({calibrated:.4f} um/px): check the dimensions, or calibrate "
+            "again."
+        )
+    return scale, warnings
 
 
 def choose_zones(

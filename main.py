@@ -23,6 +23,7 @@ try:
     import reporting
     from calibration import DEFAULT_PATH, load_calibration
     from cli import output_folder, prompts, run_info
+    from cli.calibration_checks import batch_warnings
     from cli.image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
     from cli.job_settings import choose_settings, describe_settings
     from cli.logs import logging_to_file
@@ -59,13 +60,14 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
         fiber_type=options.fiber_type,
         zones=options.zones,
     )
+    doubts = batch_warnings(settings, datetime.now().astimezone())
     if options.check_config:
-        return report_check(options, settings)
+        return report_check(options, settings, doubts)
     found = collect_images(options)
     output_folder.check_usable(options.output, keep_results=options.resume or options.overwrite)
     if options.dry_run:
         return report_dry_run(options, settings, found)
-    return inspect_all(options, settings, found, console)
+    return inspect_all(options, settings, found, doubts, console)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -148,7 +150,13 @@ def collect_images(options: argparse.Namespace) -> Found:
     return found
 
 
-def inspect_all(options: argparse.Namespace, settings: InspectionSettings, found: Found, console: Console) -> ExitCode:
+def inspect_all(
+    options: argparse.Namespace,
+    settings: InspectionSettings,
+    found: Found,
+    doubts: Sequence[str],
+    console: Console,
+) -> ExitCode:
     """Inspect the images and write all reports; what is finished stays complete whatever ends the batch."""
     folder: Path = options.output
     images = prepare_output(options, settings, found)
@@ -157,10 +165,12 @@ def inspect_all(options: argparse.Namespace, settings: InspectionSettings, found
         arguments=options.argv,
         config_path=options.config,
         calibration_path=options.calibration or DEFAULT_PATH,
+        warnings=doubts,
     )
     with logging_to_file(folder):
         reporting.write_run_json(folder, description)
         log_start(options, settings, images)
+        log_doubts(doubts)
         output = batch.OutputOptions(folder, options.save_masks, options.save_zones)
         interrupted = False
         try:
@@ -206,6 +216,12 @@ def log_start(options: argparse.Namespace, settings: InspectionSettings, images:
         logger.info("--jobs %d: this version inspects the images one by one.", options.jobs)
 
 
+def log_doubts(doubts: Sequence[str]) -> None:
+    """Warn, once per batch, of a calibration or flat field that is old, of another camera or of no use."""
+    for text in doubts:
+        logger.warning("%s", text)
+
+
 def write_reports(folder: Path, description: dict[str, Any]) -> list[InspectionRecord]:
     """Write the reports from results.jsonl, and return its records in natural file-name order."""
     records = sorted(output_folder.read_records(folder), key=lambda item: natural_key(Path(item.image_path)))
@@ -235,13 +251,14 @@ def report_outcome(
     return ExitCode.OK
 
 
-def report_check(options: argparse.Namespace, settings: InspectionSettings) -> ExitCode:
+def report_check(options: argparse.Namespace, settings: InspectionSettings, doubts: Sequence[str]) -> ExitCode:
     """--check-config: all that could be wrong has been raised before."""
     say(f"{options.config}: OK")
     where = options.calibration or DEFAULT_PATH
     scale = settings.calibration
-    say(f"{where}: OK, {scale.um_per_px:.6g} um per pixel" if scale else f"{where}: absent, which is allowed")
+    say(f"{where}: OK, {scale.mean_um_per_px:.6g} um per pixel" if scale else f"{where}: absent, which is allowed")
     say(*describe_settings(settings))
+    log_doubts(doubts)
     return ExitCode.OK
 
 

@@ -39,6 +39,7 @@ class Preprocessing:
     clahe: Clahe
     blur_kernel_px: int
     flat_field_image: str | None
+    flat_field_max_age_days: float
     poor_illumination: PoorIllumination
     min_focus_score: float
     max_image_pixels: int
@@ -91,6 +92,8 @@ class Classification:
 @dataclass(frozen=True)
 class CalibrationSettings:
     max_scale_difference_share: float
+    max_axis_difference_share: float
+    max_age_days: float
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def describe_settings(settings: InspectionSettings) -> list[str]:
         f"Rule set: {settings.rule_set.name} ({settings.rule_set.title})",
         f"Fiber type: {settings.fiber_type.name if settings.fiber_type else 'not given'}",
         f"Core: {um(settings.core_um)}, cladding: {um(settings.cladding_um)}",
-        f"Calibration: {f'{scale.um_per_px:.6g} um per pixel' if scale else 'none'}",
+        f"Calibration: {f'{scale.mean_um_per_px:.6g} um per pixel' if scale else 'none'}",
         f"Zones: {', '.join(settings.zones) if settings.zones else 'all of the rule set'}",
     ]
 

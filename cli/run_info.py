@@ -26,8 +26,8 @@ def now() -> str:
 
 
 def settings_hash(settings: InspectionSettings) -> str:
-    """SHA-256 of everything that decides a verdict; equal when two runs may be mixed in one report."""
-    calibration = settings.calibration
+    """SHA-256 of everything that decides a record; equal when two runs may be mixed in one report."""
+    calibration, flat_field = settings.calibration, settings.config.preprocessing.flat_field_image
     content = {
         "config": settings.config.raw,
         "rule_set": settings.rule_set.name,
@@ -36,12 +36,19 @@ def settings_hash(settings: InspectionSettings) -> str:
         "dimensions_source": settings.dimensions_source,
         "zones": settings.zones,
         "um_per_px": [calibration.um_per_px_x, calibration.um_per_px_y] if calibration else None,
+        "calibrated_size_px": calibration.image_size_px if calibration else None,
+        "flat_field_sha256": file_hash(Path(flat_field)) if flat_field else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def describe_run(
-    settings: InspectionSettings, *, arguments: Sequence[str], config_path: Path, calibration_path: Path
+    settings: InspectionSettings,
+    *,
+    arguments: Sequence[str],
+    config_path: Path,
+    calibration_path: Path,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The part of run.json that is known before the first image."""
     return {
@@ -58,6 +65,7 @@ def describe_run(
         "start": now(),
         "end": None,
         "counts": {},
+        "warnings": list(warnings),
         "settings_sha256": settings_hash(settings),
         "profile": settings.config.profile,
         "rule_set": settings.rule_set.name,

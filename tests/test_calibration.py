@@ -77,6 +77,13 @@ BAD = {
     "other key": '{"um_per_pixel": 0.5}',
     "bad axis": '{"um_per_px": 0.5, "um_per_px_x": -1}',
     "bad size": '{"um_per_px": 0.5, "image_size_px": [640]}',
+    "huge": '{"um_per_px": 1' + 400 * "0" + "}",
+    "negative uncertainty": '{"um_per_px": 0.5, "uncertainty_um_per_px": -0.1}',
+    "textual uncertainty": '{"um_per_px": 0.5, "uncertainty_um_per_px": "small"}',
+    "camera as text": '{"um_per_px": 0.5, "camera": "acA1920"}',
+    "serial as number": '{"um_per_px": 0.5, "camera": {"serial": 1234}}',
+    "shear of 90 degrees": '{"um_per_px": 0.5, "shear_deg": 90}',
+    "no shear": '{"um_per_px": 0.5, "shear_deg": NaN}',
     "no object": "[1, 2]",
     "empty": "",
     "syntax": '{"um_per_px": 0.5,}',
@@ -93,6 +100,17 @@ def test_a_broken_file_is_one_sentence_with_a_remedy(tmp_path, text):
     assert caught.value.exit_code == ExitCode.INVALID_INPUT
     assert str(path) in caught.value.message and caught.value.message.count("\n") == 0
     assert "calibration.py" in caught.value.remedy
+
+
+def test_camera_uncertainty_and_shear_are_read_and_may_be_absent():
+    camera = {"model": "acA1920-40gm", "serial": "21234567"}
+    data = {"um_per_px": 0.5, "uncertainty_um_per_px": 0.001, "camera": camera, "shear_deg": -0.2}
+    found = parse_calibration(json.dumps(data), source="calibration.json")
+    assert (found.camera_model, found.camera_serial) == ("acA1920-40gm", "21234567")
+    assert (found.uncertainty_um_per_px, found.shear_deg) == (0.001, -0.2)
+    for absent in ({}, {"camera": None, "uncertainty_um_per_px": None, "shear_deg": None}, {"camera": {"model": None}}):
+        old = parse_calibration(json.dumps({"um_per_px": 0.5, **absent}), source="calibration.json")
+        assert (old.camera_model, old.camera_serial, old.uncertainty_um_per_px, old.shear_deg) == ("", "", None, 0.0)
 
 
 def test_a_misspelt_key_is_named(tmp_path):

@@ -180,10 +180,11 @@ def calibrated(um_per_px: float) -> Calibration:
 
 
 def chosen(fiber: Fiber, calibration: Calibration | None = None, **options: object):
-    return choose_scale(fiber, choose_settings(shipped_config(), calibration, **options))
+    return choose_scale(fiber, (300, 400), choose_settings(shipped_config(), calibration, **options))
 
 
 FIBER = Fiber(Ellipse(211.0, 143.0, 200.0, 162.0, 20.0))  # the circle of its area is 180 px wide
+ROUND = Fiber(Ellipse(211.0, 143.0, 180.0, 180.0, 0.0))
 
 
 def test_dimensions_come_before_the_calibration_and_the_calibration_before_pixels():
@@ -191,7 +192,7 @@ def test_dimensions_come_before_the_calibration_and_the_calibration_before_pixel
     assert (given_scale.um_per_px, given_scale.source) == (pytest.approx(TRUE_UM_PER_PX), "given dimensions")
     typed, _ = chosen(FIBER, calibrated(0.7), fiber_type="multimode_91_140")
     assert (typed.um_per_px, typed.source) == (pytest.approx(140 / 180), "fiber type multimode_91_140")
-    measured, warnings = chosen(FIBER, calibrated(0.7))
+    measured, warnings = chosen(ROUND, calibrated(0.7))
     assert (measured.um_per_px, measured.source, warnings) == (0.7, "calibration.json", [])
     unknown, warnings = chosen(FIBER)
     assert not unknown.known and (unknown.source, warnings) == ("none", [])
@@ -212,7 +213,7 @@ def test_the_scale_makes_the_cladding_as_wide_as_it_is_known_to_be(major_px, rat
 def test_a_calibration_that_contradicts_the_dimensions_is_a_warning(error, warned):
     limit = shipped_config().calibration.max_scale_difference_share
     assert 0.04 < limit < 0.06
-    scale, warnings = chosen(FIBER, calibrated(TRUE_UM_PER_PX / (1 + error)), **GIVEN)
+    scale, warnings = chosen(ROUND, calibrated(TRUE_UM_PER_PX / (1 + error)), **GIVEN)
     assert scale.source == "given dimensions"
     assert bool(warnings) is warned
     assert not warned or (f"{error:+.0%}" in warnings[0] and "calibration.json" in warnings[0])
