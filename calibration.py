@@ -163,7 +163,7 @@ def _image_size(data: dict[str, Any], source: str) -> tuple[int, int] | None:
 
 def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The one job that the options ask for."""
-    from cli import calibrate
+    from cli import calibrate  # main.py, which only loads the file, does without what it needs
 
     if options.check:
         return report_check(options.output)
@@ -184,7 +184,11 @@ def report_check(path: Path) -> ExitCode:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    from cli.calibration_options import parse_arguments
+    try:
+        from cli import calibrate  # noqa: F401
+        from cli.calibration_options import parse_arguments
+    except (ImportError, KeyboardInterrupt) as error:
+        return refuse_to_start("calibration.py", error)
 
     def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         return parse_arguments(arguments, default_output=DEFAULT_PATH, default_config=CONFIG_PATH)
