@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from faces import shipped_config
 
-from vision.halos import absorb_halos, is_index_dip, without_index_dip
+from vision.halos import absorb_halos, is_index_dip, without_halo, without_index_dip
 from vision.regions import Region
 from vision.residual import Residual
+from vision.significance import Significance
 
 GROWTH = shipped_config().detection.growth
 SHAPE = (120, 160)
@@ -117,3 +118,26 @@ def test_a_spot_of_light_beside_the_dip_of_a_multimode_core_is_no_defect(off_px,
 def test_without_a_dip_the_centre_is_like_any_other_place():
     spot = block(CENTRE[0] - 3, CENTRE[1] + 12, 6, 1, 9.0)
     assert without_index_dip([spot], flat_residual(), RADIUS_PX, MULTIMODE_PX, GROWTH) == [spot]
+
+
+# --- the outline that is reported ------------------------------------------------------------------------------------
+
+
+def mark_with_rim(dark_sigma: float, bright_sigma: float) -> tuple[Region, Significance]:
+    """A dark disc in a bright ring as one mixed mark, with these peaks."""
+    rows, cols = np.indices(SHAPE)
+    distance = np.hypot(rows - 60, cols - 80)
+    field = np.where(distance <= 6, -dark_sigma, np.where(distance <= 11, bright_sigma, 0)).astype(np.float32)
+    mark = Region(*np.nonzero(distance <= 11), -1, 1.0, dark_sigma, ("DO2MR",), mixed=True)
+    return mark, Significance(field, field, field, field, field)
+
+
+@pytest.mark.parametrize(
+    ("dark_sigma", "bright_sigma", "radius_px"), [(40.0, 20.0, 6), (40.0, 35.0, 11), (10.0, 4.0, 11), (20.0, 40.0, 11)]
+)
+def test_a_clear_halo_does_not_count_as_size(dark_sigma, bright_sigma, radius_px):
+    mark, found = mark_with_rim(dark_sigma, bright_sigma)
+    outline = without_halo(mark, found, replace(flat_residual(), grey=found.peak), GROWTH)
+    distance = np.hypot(outline.rows - 60, outline.cols - 80)
+    assert distance.max() == pytest.approx(radius_px, abs=1)
+    assert len(outline.rows) == pytest.approx(np.pi * radius_px**2, rel=0.1)

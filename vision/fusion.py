@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vision.evidence import Evidence
-from vision.halos import absorb_halos, without_index_dip
+from vision.halos import absorb_halos, without_halo, without_index_dip
 from vision.likelihood import likely_regions
 from vision.regions import Region, axis_of, box_px, join_fragments
 from vision.residual import Residual
@@ -64,7 +64,8 @@ def confirmed_regions(
     regions = [r for r in regions if not is_shading(r, cladding_radius_px, settings.growth)]
     regions = join_fragments(regions, cladding_radius_px, settings.growth)
     regions = [r for r in regions if len(r.rows) >= settings.growth.min_area_px]
-    return likely_regions(regions, found, evidence, residual, cladding_radius_px, settings.likelihood)
+    likely = likely_regions(regions, found, evidence, residual, cladding_radius_px, settings.likelihood)
+    return [without_halo(r, found, residual, settings.growth) for r in likely]
 
 
 @dataclass(frozen=True)

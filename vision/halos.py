@@ -11,8 +11,10 @@ import numpy as np
 from vision.regions import Region, box_px, united
 from vision.residual import Residual
 from vision.settings import GrowthSettings
+from vision.significance import Significance
 
 MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
+CLEAR_SIGMA = 15.0  # peak from which both sides of a mark are told apart surely
 CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known ...
 CENTRED_SHARE = 0.015  # ... of the cladding radius: cores are not quite concentric
 
@@ -36,6 +38,28 @@ def absorb_halos(regions: list[Region], shape: tuple[int, int], growth: GrowthSe
             if _encloses(kept[nearest], region):
                 kept[nearest] = replace(united([kept[nearest], region], []), mixed=True)
     return kept
+
+
+def without_halo(region: Region, found: Significance, residual: Residual, growth: GrowthSettings) -> Region:
+    """A mark of two polarities without the weaker one where that is clearly its halo: a halo does not count as size.
+
+    A body inside of a stronger rim stays, and so does a part that is nearly as strong. Faint marks are left as they
+    were grown.
+    """
+    if not region.mixed:
+        return region
+    own = (region.rows, region.cols)
+    dark, bright = float((-found.peak[own]).max()), float(found.peak[own].max())
+    side, strong, weak = (-1, dark, bright) if dark >= bright else (1, bright, dark)
+    if strong < max(growth.rim_ratio * weak, CLEAR_SIGMA):
+        return region
+    body = side * residual.grey[own] > 0
+    if not body.any() or body.all():
+        return region
+    part = replace(region, rows=region.rows[body], cols=region.cols[body], polarity=side)
+    halo = replace(region, rows=region.rows[~body], cols=region.cols[~body])
+    inside_out = len(part.rows) > len(halo.rows) and _encloses(part, halo)
+    return region if inside_out or len(part.rows) < growth.min_area_px else part
 
 
 def _encloses(outer: Region, inner: Region) -> bool:
