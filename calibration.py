@@ -32,6 +32,8 @@ except (ImportError, KeyboardInterrupt) as error:
 DEFAULT_PATH = Path(__file__).resolve().parent / "calibration.json"
 CONFIG_PATH = DEFAULT_PATH.with_name("config.json")
 _REMEDY = "Calibrate again: python calibration.py"
+MAX_PIXEL_ASPECT = 2.0
+MAX_MEAN_DIFFERENCE = 0.01  # of the mean of both axes
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def parse_calibration(text: str, *, source: str) -> Calibration:
         raise CalibrationError(f"{source} must hold a JSON object with um_per_px.", _REMEDY)
     scale = _scale(data, "um_per_px", source)
     along = {key: _scale(data, key, source, default=scale) for key in ("um_per_px_x", "um_per_px_y")}
+    _check_agreement(scale, along["um_per_px_x"], along["um_per_px_y"], source)
     return Calibration(
         um_per_px=scale,
         **along,
@@ -94,6 +97,18 @@ def parse_calibration(text: str, *, source: str) -> Calibration:
         **_camera(data, source),
         shear_deg=_shear(data, source),
     )
+
+
+def _check_agreement(scale: float, x: float, y: float, source: str) -> None:
+    """Raise :class:`CalibrationError` where one scale was changed by hand and the others were not."""
+    if not 1 / MAX_PIXEL_ASPECT <= x / y <= MAX_PIXEL_ASPECT:
+        raise CalibrationError(
+            f"{source}: um_per_px_x ({x:g}) and um_per_px_y ({y:g}) are no scales of one picture.", _REMEDY
+        )
+    mean = x * math.sqrt(y / x)
+    if not abs(scale / mean - 1) <= MAX_MEAN_DIFFERENCE:
+        text = f"{source}: um_per_px ({scale:g}) does not fit um_per_px_x and um_per_px_y, whose mean is {mean:g}."
+        raise CalibrationError(text, f"{_REMEDY}. Or change all three.")
 
 
 def _scale(data: dict[str, Any], key: str, source: str, default: float | None = None) -> float:
@@ -178,7 +193,7 @@ def report_check(path: Path) -> ExitCode:
     """Check a calibration file and say what it holds."""
     found = load_calibration(path)
     date = f", calibrated {found.date}" if found.date else ""
-    print(f"{path}: {found.um_per_px:.6g} um per pixel{date}. OK")
+    print(f"{path}: {found.mean_um_per_px:.6g} um per pixel{date}. OK")
     return ExitCode.OK
 
 

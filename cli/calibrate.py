@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from cli.calibration_options import CAMERA
-from errors import CalibrationError, ExitCode
+from errors import CameraError, ExitCode
 from image_io import read_image, reduce_to_8_bit, write_bytes, write_png
 from metrology import files
 from metrology.flat_field import smoothed_flat_field
@@ -28,7 +28,6 @@ from metrology.report import report_png
 from metrology.target import TargetScale, measure_dots, measure_target
 from settings import CameraSettings
 
-FLAT_FIELD_NAME = "flat_field.png"
 logger = logging.getLogger("dscope.calibration")
 
 
@@ -84,25 +83,29 @@ def _given_distance(options: argparse.Namespace) -> dict[str, Any] | None:
 
 def _from_dot_list(options: argparse.Namespace) -> TargetScale:
     points = files.read_points(options.from_csv)
-    size = tuple(math.ceil(value) + 1 for value in points.max(axis=0)) if len(points) else (1, 1)
+    size = tuple(max(1, math.ceil(value) + 1) for value in points.max(axis=0)) if len(points) else (1, 1)
     return measure_dots(points, image_size_px=size, spacing_um=options.dot_spacing_um)
 
 
 def _write_all(
     options: argparse.Namespace, content: dict[str, Any], found: TargetScale | None, picture: Picture | None
 ) -> dict[str, Any] | None:
-    """Write the documents, calibration.json last but for the history; returns what it held before."""
+    """Write the documents, all made beforehand, calibration.json last; returns what it held before."""
+    history = options.output.with_name(files.HISTORY_NAME)
+    documents: dict[Path, bytes] = {}
     if found is not None:
-        files.write_marks(files.marks_path(options.output), found.marks)
+        documents[files.marks_path(options.output)] = files.marks_bytes(found.marks)
     if options.report is not None:
-        if found is None:
-            raise CalibrationError("--report needs a measured target, not a given distance.", "Leave --report out.")
         title = f"{content['source']}, {content['date']}"
-        write_bytes(options.report, report_png(found, None if picture is None else picture.grey, title=title))
+        documents[options.report] = report_png(found, None if picture is None else picture.grey, title=title)
     if options.from_csv is not None:
         content = {**content, "image_size_px": None}  # dots do not tell how large the picture was
-    before = files.write_json(options.output, content)
-    files.append_history(options.output.with_name(files.HISTORY_NAME), content)
+    before = files.read_json(options.output)
+    documents[options.output] = files.json_bytes(content, before)
+    files.check_writable([*documents, history])
+    files.append_history(history, content)
+    for path, data in documents.items():
+        write_bytes(path, data)
     return before
 
 
@@ -113,7 +116,7 @@ def _summary(path: Path, content: dict[str, Any], before: dict[str, Any] | None)
     if content.get("marks_used"):
         text += f" ({content['method']}, {content['marks_used']} marks, residual {content['rms_residual_px']:.2f} px)"
     old = (before or {}).get("um_per_px")
-    if isinstance(old, (int, float)) and not isinstance(old, bool):
+    if isinstance(old, float):
         date = f" ({before['date']})" if before.get("date") else ""
         text += f". It was {old:.6g} before{date}"
     return text + "."
@@ -130,8 +133,6 @@ def target_picture(options: argparse.Namespace) -> Picture:
             logger.warning("%s: %s", image.name, warning)
         return Picture(image.grey, image.name)
     with camera_of(options) as taking:
-        if taking.sends_test_picture:
-            raise CalibrationError("The camera sends a test picture, not what it sees.", "Switch its test pattern off.")
         return taking.picture()
 
 
@@ -143,7 +144,6 @@ class _Taking:
     settings: CameraSettings
     state: dict[str, Any]
     average: int
-    sends_test_picture: bool
 
     def picture(self) -> Picture:
         from camera import grab
@@ -164,6 +164,8 @@ def camera_of(options: argparse.Namespace) -> Iterator[_Taking]:
         settings = dataclasses.replace(settings, exposure_us=options.exposure)
     with open_camera(settings) as camera:
         state = configure(camera, settings)
+        if state.sends_test_picture:
+            raise CameraError("The camera sends a test picture, not what it sees.", "Switch its test pattern off.")
         for text in state.differences:
             logger.warning("%s", text)
         if state.skipped:
@@ -175,7 +177,7 @@ def camera_of(options: argparse.Namespace) -> Iterator[_Taking]:
             state = read_state(camera)
         if options.save_user_set:
             print(save_user_set(camera))
-        yield _Taking(camera, settings, state.as_dict(), options.average, state.sends_test_picture)
+        yield _Taking(camera, settings, state.as_dict(), options.average)
 
 
 def capture_frames(options: argparse.Namespace, console: Console) -> ExitCode:
@@ -198,9 +200,11 @@ def store_flat_field(options: argparse.Namespace, console: Console) -> ExitCode:
     else:
         picture = Picture(read_image(Path(options.flat_field)).grey, Path(options.flat_field).name)
     smooth = smoothed_flat_field(picture.grey)
-    path = options.output.with_name(FLAT_FIELD_NAME)
+    path = options.output.with_name(files.FLAT_FIELD_NAME)
     write_png(path, smooth)
     even = float(smooth.min()) / float(smooth.max())
     print(f"{path}: the darkest place gets {even:.0%} of the light of the brightest.")
-    print(f'To use it, set in config.json: "preprocessing": {{"flat_field_image": "{path.name}"}}')
+    beside = path.absolute().parent == options.config.absolute().parent
+    name = path.name if beside else path.absolute().as_posix()
+    print(f'To use it, set in config.json: "preprocessing": {{"flat_field_image": {json.dumps(name)}}}')
     return ExitCode.OK

@@ -7,9 +7,11 @@ import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.arguments import Parser, count, size
+from cli.arguments import Parser, count, diameter_um, size
 from cli.arguments import path as path_argument
+from cli.image_files import same_file_key
 from errors import UsageError
+from metrology.files import FLAT_FIELD_NAME, HISTORY_NAME, marks_path
 
 CAMERA = "camera"
 _EPILOG = (
@@ -41,7 +43,7 @@ def parse_arguments(argv: Sequence[str] | None, *, default_output: Path, default
         help="store a blank, clean reference for even light, from the camera or FILE, and stop",
     )
     add("--distance-px", type=size, metavar="L", help="with --distance-um: the same distance in the image, in pixels")
-    add("--dot-spacing-um", type=size, default=10.0, metavar="D", help="between neighbouring dots or ticks (10)")
+    add("--dot-spacing-um", type=diameter_um, default=10.0, metavar="D", help="between neighbouring dots or ticks (10)")
     add("--target", choices=("auto", "dots", "ruler"), default="auto", help="dot grid or line ruler (auto)")
     add("-o", "--output", type=path_argument, default=default_output, metavar="FILE", help="default: %(default)s")
     add("-c", "--config", type=path_argument, default=default_config, metavar="FILE", help="its camera part is used")
@@ -67,6 +69,10 @@ def _checked(options: argparse.Namespace) -> argparse.Namespace:
     options.uses_camera = options.flat_field == CAMERA or options.capture is not None
     targets = (options.image, options.from_csv, options.distance_um, options.flat_field, options.capture)
     options.uses_camera |= not options.check and all(value is None for value in targets)
+    if options.report is not None and (options.distance_um is not None or options.check):
+        raise UsageError("--report needs a measured target.", "Leave it out.")
+    options.output = options.output if options.output.name else options.output.absolute()  # "." has no name
+    _refuse_same_files(options)
     for name in ("exposure", "save_user_set", "save_image"):
         if getattr(options, name) and not options.uses_camera:
             raise UsageError(f"--{name.replace('_', '-')} needs the camera.")
@@ -76,6 +82,24 @@ def _checked(options: argparse.Namespace) -> argparse.Namespace:
         options.exposure = _positive(options.exposure, "--exposure")
     options.operator = _user() if options.operator is None else options.operator
     return options
+
+
+def _refuse_same_files(options: argparse.Namespace) -> None:
+    """No output may replace an input or another output."""
+    if options.check:
+        return
+    inputs = [options.image, options.from_csv, options.config]
+    inputs += [Path(options.flat_field)] if options.flat_field not in (None, CAMERA) else []
+    outputs = [options.output, options.report, options.save_image]
+    outputs += [options.output.with_name(FLAT_FIELD_NAME)] if options.flat_field is not None else []
+    outputs += [marks_path(options.output), options.output.with_name(HISTORY_NAME)]
+    seen = {same_file_key(path) for path in inputs if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        if same_file_key(path) in seen:
+            raise UsageError(f"{path} would be overwritten.", "Give every input and output a name of its own.")
+        seen.add(same_file_key(path))
 
 
 def _whole(text: str, option: str) -> int:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import os
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from errors import CalibrationError, OutputError
-from image_io import write_bytes
 from metrology.scale import MatchedMarks, TargetScale
 
 HISTORY_NAME = "calibration_history.csv"
+FLAT_FIELD_NAME = "flat_field.png"
 HISTORY_COLUMNS = (
     "Date",
     "Um_Per_Px",
@@ -57,16 +59,12 @@ def content_of(found: TargetScale, *, spacing_um: float) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
-    """Write calibration.json; what it held before is kept under ``previous``, with its date, and returned.
-
-    Raises :class:`OutputError`.
-    """
-    before = read_json(path)
+def json_bytes(content: dict[str, Any], before: dict[str, Any] | None) -> bytes:
+    """The text of calibration.json; what it held before is kept under ``previous``, with its date."""
     if before is not None:
         content = {**content, "previous": before}
-    write_bytes(path, (json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n").encode())
-    return before
+    text = json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -94,11 +92,11 @@ def marks_path(calibration_path: Path) -> Path:
     return calibration_path.with_name(f"{calibration_path.stem}_dots.csv")
 
 
-def write_marks(path: Path, marks: MatchedMarks) -> None:
-    """Write the matched dots (or ticks), one row each; raises :class:`OutputError`."""
+def marks_bytes(marks: MatchedMarks) -> bytes:
+    """The table of the matched dots (or ticks), one row each."""
     columns = (marks.column, marks.row, marks.x_px, marks.y_px, marks.residual_x_px, marks.residual_y_px)
     table = pd.DataFrame(dict(zip(MARK_COLUMNS, columns, strict=True)))
-    write_bytes(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+    return table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode()
 
 
 def append_history(path: Path, content: dict[str, Any]) -> None:
@@ -117,14 +115,28 @@ def append_history(path: Path, content: dict[str, Any]) -> None:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     try:
-        if not path.exists() or path.stat().st_size == 0:
+        old = path.read_bytes() if path.exists() else b""
+        if not old:
             writer.writerow(HISTORY_COLUMNS)
+        elif not old.endswith(b"\n"):
+            line.write("\n")
         writer.writerow(values)
-        with path.open("a", encoding="utf-8", newline="") as file:
+        with path.open("a", encoding="utf-8", newline="", errors="backslashreplace") as file:
             file.write(line.getvalue())
     except OSError as error:
         remedy = "Close it in other programs, or choose another -o."
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.", remedy) from error
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Raise :class:`OutputError` for the first path that is a folder, or lies in none that takes files."""
+    for path in paths:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder, not a file.", "Choose another name.")
+        if not path.absolute().parent.is_dir():
+            raise OutputError(f"There is no folder {path.absolute().parent}.", "Make it, or choose another name.")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise OutputError(f"{path} cannot be written.", "Change its permissions, or choose another name.")
 
 
 def read_points(path: Path) -> np.ndarray:
@@ -136,8 +148,12 @@ def read_points(path: Path) -> np.ndarray:
     remedy = "It must hold one dot per line, with columns x and y in px."
     try:
         text = path.read_text(encoding="utf-8-sig")
-        separator = ";" if text.partition("\n")[0].count(";") else ","
-        table = pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, skipinitialspace=True)
+        first = text.partition("\n")[0]
+        separator = next((mark for mark in (";", "\t") if mark in first), ",")
+        options = {"header": None, "dtype": str, "skipinitialspace": True, "skip_blank_lines": False}
+        table = pd.read_csv(io.StringIO(text.rstrip()), sep=separator, **options)
+        if separator != ",":  # as tables are exported where the decimal mark is a comma
+            table = table.apply(lambda column: column.str.replace(",", "."))
     except OSError as error:
         raise CalibrationError(f"{path} cannot be read: {error.strerror or error}.", remedy) from error
     except (ValueError, UnicodeDecodeError) as error:

@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 
 from errors import CalibrationError
+from vision.flat_field import flat_field_flaw
 
 SMOOTHING_SHARE = 0.02  # sigma, of the shorter side: keeps the light's course and no dust
 MAX_SATURATED_SHARE = 0.001
 MIN_LEVEL_GREY = 30
-MAX_STRUCTURE_SHARE = 0.02  # robust deviation from the smoothed picture, of its level
-MAX_MARKED_SHARE = 0.01  # of the pixels that deviate by ten percent: an object, not dust
 _REMEDY = "Take a blank, clean surface, slightly out of focus, with its brightest part at 60 to 90 % of full scale."
 
 
@@ -32,7 +31,7 @@ def smoothed_flat_field(grey: np.ndarray) -> np.ndarray:
     sigma = max(2.0, SMOOTHING_SHARE * min(grey.shape))
     small = cv2.medianBlur(grey, 5)
     smooth = cv2.GaussianBlur(small.astype(np.float32), (0, 0), sigma)
-    deviation = np.abs(cv2.GaussianBlur(small.astype(np.float32), (0, 0), 2) - smooth) / np.maximum(smooth, 1)
-    if np.median(deviation) > MAX_STRUCTURE_SHARE or np.mean(deviation > 0.1) > MAX_MARKED_SHARE:
-        raise CalibrationError("The picture for the flat field is not blank: it shows edges or marks.", _REMEDY)
+    flaw = flat_field_flaw(grey) or flat_field_flaw(np.rint(smooth).astype(np.uint8))
+    if flaw:
+        raise CalibrationError(f"The picture for the flat field {flaw}.", _REMEDY)
     return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)

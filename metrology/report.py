@@ -19,7 +19,7 @@ def report_png(found: TargetScale, grey: np.ndarray | None, *, title: str) -> by
     figure = Figure(figsize=(14, 7.5), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1.9, 1))
-    figure.suptitle(title)
+    figure.suptitle(title.encode("ascii", "replace").decode(), parse_math=False)  # the font lacks other scripts
     _draw_target(left, found, grey)
     _draw_spacings(right, found)
     buffer = io.BytesIO()

@@ -75,6 +75,8 @@ BAD = {
     "list": '{"um_per_px": [0.5]}',
     "missing": '{"date": "2025-01-01"}',
     "other key": '{"um_per_pixel": 0.5}',
+    "axes apart": '{"um_per_px": 1, "um_per_px_x": 0.1, "um_per_px_y": 10}',
+    "mean changed by hand": '{"um_per_px": 0.5, "um_per_px_x": 0.4, "um_per_px_y": 0.4}',
     "bad axis": '{"um_per_px": 0.5, "um_per_px_x": -1}',
     "bad size": '{"um_per_px": 0.5, "image_size_px": [640]}',
     "huge": '{"um_per_px": 1' + 400 * "0" + "}",

@@ -119,6 +119,46 @@ def test_a_failed_run_leaves_everything_as_it_was(tmp_path, capsys, picture):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("blocked", ["report.png", "calibration_history.csv", "calibration_dots.csv"])
+def test_what_cannot_be_written_leaves_everything_as_it_was(tmp_path, grid_png, capsys, blocked):
+    (tmp_path / blocked).mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert run(tmp_path, "--image", grid_png, "--report", tmp_path / "report.png") == ExitCode.OUTPUT_UNUSABLE
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_an_input_is_never_overwritten(tmp_path, grid_png, option):
+    before = grid_png.read_bytes()
+    code = calibration.main(["--image", str(grid_png), "-o", str(tmp_path / "c.json"), option, str(grid_png)])
+    assert code == ExitCode.INVALID_INPUT
+    assert grid_png.read_bytes() == before and not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize("name", ["a$_$.png", "Prüfling 目标.png"])
+def test_any_file_name_can_head_the_report(tmp_path, grid_png, name):
+    picture = grid_png.rename(tmp_path / name)
+    assert run(tmp_path, "--image", picture, "--report", tmp_path / "report.png") == ExitCode.OK
+    assert content(tmp_path)["source"] == name
+
+
+def test_a_history_without_a_last_line_end_is_continued_on_a_new_line(tmp_path):
+    (tmp_path / "calibration_history.csv").write_text("Date,Um_Per_Px", encoding="utf-8")
+    run(tmp_path, "--distance-um", "1", "--distance-px", "2")
+    assert len((tmp_path / "calibration_history.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_dot_list_with_decimal_commas(tmp_path):
+    u, v = np.meshgrid(np.arange(8), np.arange(6))
+    lines = [
+        f"{20.5 + 10.25 * a};{30.0 + 10.25 * b}".replace(".", ",") for a, b in zip(u.ravel(), v.ravel(), strict=True)
+    ]
+    (tmp_path / "dots.csv").write_text("X;Y\n" + "\n".join(lines), encoding="utf-8")
+    assert run(tmp_path, "--from-csv", tmp_path / "dots.csv") == ExitCode.OK
+    assert content(tmp_path)["um_per_px"] == pytest.approx(10 / 10.25, rel=1e-6)
+
+
 def test_an_unreadable_picture(tmp_path, capsys):
     (tmp_path / "text.png").write_text("no picture")
     assert run(tmp_path, "--image", tmp_path / "text.png") == ExitCode.IMAGES_FAILED
@@ -169,7 +209,7 @@ def test_failed_frames_are_taken_again_and_then_given_up(tmp_path, sees, capsys)
 
 
 def test_a_test_picture_is_no_target(tmp_path, capsys):
-    assert run(tmp_path) == ExitCode.INVALID_INPUT
+    assert run(tmp_path) == ExitCode.MISSING_DEPENDENCY
     assert "test picture" in capsys.readouterr().err
     assert not (tmp_path / "calibration.json").exists()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from vision.geometry import fit_ring
-from vision.rings import Ring, measure_ring, rays_around, slope_along_rays, slope_noise
+from vision.rings import Ring, acceptable, measure_ring, rays_around, slope_along_rays, slope_noise
 from vision.settings import LocalizationSettings
 
 RAYS = 180
@@ -48,7 +48,8 @@ def untangled(grey: np.ndarray, ring: Ring, settings: LocalizationSettings) -> R
     if fitted is None:
         return ring
     measured = measure_ring(grey, fitted[0], 2 * near / radius, ring.sign, slope_noise(grey), settings)
-    return ring if measured is None or measured.share < ring.share - GAIN_SHARE else measured
+    worse = measured is None or not acceptable(measured, settings) or measured.share < ring.share - GAIN_SHARE
+    return ring if worse else measured
 
 
 def _edges(
