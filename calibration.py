@@ -86,8 +86,7 @@ def parse_calibration(text: str, *, source: str) -> Calibration:
         raise CalibrationError(f"{source} must hold a JSON object with um_per_px.", _REMEDY)
     scale = _scale(data, "um_per_px", source)
     along = {key: _scale(data, key, source, default=scale) for key in ("um_per_px_x", "um_per_px_y")}
-    _check_agreement(scale, along["um_per_px_x"], along["um_per_px_y"], source)
-    return Calibration(
+    found = Calibration(
         um_per_px=scale,
         **along,
         date=str(data.get("date") or ""),
@@ -97,15 +96,17 @@ def parse_calibration(text: str, *, source: str) -> Calibration:
         **_camera(data, source),
         shear_deg=_shear(data, source),
     )
+    _check_agreement(found, source)
+    return found
 
 
-def _check_agreement(scale: float, x: float, y: float, source: str) -> None:
+def _check_agreement(found: Calibration, source: str) -> None:
     """Raise :class:`CalibrationError` where one scale was changed by hand and the others were not."""
+    x, y = found.um_per_px_x, found.um_per_px_y
     if not 1 / MAX_PIXEL_ASPECT <= x / y <= MAX_PIXEL_ASPECT:
-        raise CalibrationError(
-            f"{source}: um_per_px_x ({x:g}) and um_per_px_y ({y:g}) are no scales of one picture.", _REMEDY
-        )
-    mean = x * math.sqrt(y / x)
+        text = f"{source}: um_per_px_x ({x:g}) and um_per_px_y ({y:g}) are no scales of one picture."
+        raise CalibrationError(text, _REMEDY)
+    scale, mean = found.um_per_px, found.mean_um_per_px
     if not abs(scale / mean - 1) <= MAX_MEAN_DIFFERENCE:
         text = f"{source}: um_per_px ({scale:g}) does not fit um_per_px_x and um_per_px_y, whose mean is {mean:g}."
         raise CalibrationError(text, f"{_REMEDY}. Or change all three.")
@@ -183,10 +184,10 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     if options.check:
         return report_check(options.output)
     if options.capture is not None:
-        return calibrate.capture_frames(options, console)
+        return calibrate.capture_frames(options)
     if options.flat_field is not None:
-        return calibrate.store_flat_field(options, console)
-    return calibrate.calibrate(options, console, parse=parse_calibration)
+        return calibrate.store_flat_field(options)
+    return calibrate.calibrate(options, parse=parse_calibration)
 
 
 def report_check(path: Path) -> ExitCode:

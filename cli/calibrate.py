@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from cli.calibration_options import CAMERA
+from cli.run_info import now
 from errors import CameraError, ExitCode
 from image_io import read_image, reduce_to_8_bit, write_bytes, write_png
 from metrology import files
@@ -40,7 +40,7 @@ class Picture:
     camera: dict[str, Any] | None = None
 
 
-def calibrate(options: argparse.Namespace, console: Console, *, parse: Callable[..., Any]) -> ExitCode:
+def calibrate(options: argparse.Namespace, *, parse: Callable[..., Any]) -> ExitCode:
     """Measure the target, write calibration.json and what was asked for besides.
 
     ``parse`` checks the text of a calibration file. Raises :class:`errors.BlinkError` for every expected failure.
@@ -57,7 +57,9 @@ def calibrate(options: argparse.Namespace, console: Console, *, parse: Callable[
         source, camera = picture.source, picture.camera
     if found is not None:
         content = {**files.content_of(found, spacing_um=options.dot_spacing_um), "source": source, "camera": camera}
-    content = {**content, "date": files.now(), "operator": options.operator, "note": options.note}
+    if options.from_csv is not None:
+        content["image_size_px"] = None  # dots do not tell how large the picture was
+    content = {**content, "date": now(), "operator": options.operator, "note": options.note}
     parse(json.dumps(content), source="The new calibration")
     before = _write_all(options, content, found, picture)
     for warning in content.get("warnings", ()):
@@ -71,7 +73,7 @@ def _given_distance(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.distance_um is None:
         return None
     return {
-        "um_per_px": options.distance_um / options.distance_px if options.distance_px else math.inf,
+        "um_per_px": options.distance_um / options.distance_px,
         "um_per_px_x": None,
         "um_per_px_y": None,
         "method": "measured distance",
@@ -98,8 +100,6 @@ def _write_all(
     if options.report is not None:
         title = f"{content['source']}, {content['date']}"
         documents[options.report] = report_png(found, None if picture is None else picture.grey, title=title)
-    if options.from_csv is not None:
-        content = {**content, "image_size_px": None}  # dots do not tell how large the picture was
     before = files.read_json(options.output)
     documents[options.output] = files.json_bytes(content, before)
     files.check_writable([*documents, history])
@@ -180,7 +180,7 @@ def camera_of(options: argparse.Namespace) -> Iterator[_Taking]:
         yield _Taking(camera, settings, state.as_dict(), options.average)
 
 
-def capture_frames(options: argparse.Namespace, console: Console) -> ExitCode:
+def capture_frames(options: argparse.Namespace) -> ExitCode:
     """Take the frames of ``--capture`` and print where they are."""
     from camera import capture
 
@@ -192,7 +192,7 @@ def capture_frames(options: argparse.Namespace, console: Console) -> ExitCode:
     return ExitCode.OK
 
 
-def store_flat_field(options: argparse.Namespace, console: Console) -> ExitCode:
+def store_flat_field(options: argparse.Namespace) -> ExitCode:
     """Smooth a blank reference and store it beside the calibration."""
     if options.flat_field == CAMERA:
         with camera_of(options) as taking:

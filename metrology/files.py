@@ -8,7 +8,6 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,6 @@ HISTORY_COLUMNS = (
     "Note",
 )
 MARK_COLUMNS = ("Column", "Row", "X_px", "Y_px", "Residual_X_px", "Residual_Y_px")
-
-
-def now() -> str:
-    """Local time with its offset from UTC, to the second."""
-    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def content_of(found: TargetScale, *, spacing_um: float) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from vision.settings import GrowthSettings
 from vision.significance import Significance
 
 MULTIMODE_CORE_SHARE = 0.2  # of the cladding radius: larger cores guide many modes
-CLEAR_SIGMA = 15.0  # peak from which both sides of a mark are told apart surely
 CENTRED_PX = 1.5  # at working scale: how well the centre of a core is known ...
 CENTRED_SHARE = 0.015  # ... of the cladding radius: cores are not quite concentric
 
@@ -51,7 +50,7 @@ def without_halo(region: Region, found: Significance, residual: Residual, growth
     own = (region.rows, region.cols)
     dark, bright = float((-found.peak[own]).max()), float(found.peak[own].max())
     side, strong, weak = (-1, dark, bright) if dark >= bright else (1, bright, dark)
-    if strong < max(growth.rim_ratio * weak, CLEAR_SIGMA):
+    if strong < max(growth.rim_ratio * weak, growth.halo_clear_sigma):
         return region
     body = side * residual.grey[own] > 0
     if not body.any() or body.all():

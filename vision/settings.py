@@ -152,6 +152,7 @@ class GrowthSettings:
     halo_ratio: float
     rim_share: float
     rim_ratio: float
+    halo_clear_sigma: float
     index_dip_share: float
     index_dip_contrast_share: float
     mode_spot_share: float
