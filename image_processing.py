@@ -17,6 +17,7 @@ from vision.localization import locate_cladding
 from vision.preprocess import Preprocessed, picture_box
 from vision.regions import Region
 from vision.residual import Residual, radial_residual
+from vision.ring_frame import ring_frame
 from vision.settings import DetectionSettings, LocalizationSettings
 from vision.significance import Significance, significance, strong_marks
 
@@ -73,8 +74,9 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
     work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     core_px = 0.5 * fiber.core_diameter_px * factor
+    frame = ring_frame(work.shape, ellipse, reach_px * factor)
     marked = rough_marks(work, ellipse, reach_px * factor, core_px, settings)
-    residual = radial_residual(work, ellipse, reach_px * factor, settings.residual, marked, core_px)
+    residual = radial_residual(work, frame, settings.residual, marked, core_px)
     found = significance(residual, settings, marked)
     radius = ellipse.mean_radius_px
     evidence = all_evidence(found, residual, radius, settings)
@@ -97,17 +99,21 @@ def rough_marks(
 ) -> np.ndarray:
     """Pixels (H, W) bool of strong marks, which would bias the background and the noise around them.
 
-    Each look leaves out what the ones before have found, until nothing large is added.
+    Found at half the scale, where a strong mark is as strong. Each look leaves out what the ones before have found,
+    until nothing large is added.
     """
-    rough = rough_look(settings, ellipse.mean_radius_px)
+    size = ((work.shape[1] + 1) // 2, (work.shape[0] + 1) // 2)
+    half = cv2.resize(work, size, interpolation=cv2.INTER_AREA)
+    frame = ring_frame(half.shape, scaled(ellipse, 0.5), 0.5 * reach_px)
+    rough = rough_look(settings, frame.ellipse.mean_radius_px)
     marked = None
     for _ in range(ROUGH_LOOKS):
         before = 0 if marked is None else np.count_nonzero(marked)
-        residual = radial_residual(work, ellipse, reach_px, rough.residual, marked, core_radius_px)
+        residual = radial_residual(half, frame, rough.residual, marked, 0.5 * core_radius_px)
         marked = strong_marks(significance(residual, rough, marked), rough.residual)
         if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * residual.inside.sum():
             break
-    return marked
+    return cv2.resize(marked.view(np.uint8), work.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def all_evidence(
@@ -117,22 +123,24 @@ def all_evidence(
     use = settings.algorithms
     evidence = []
     if use.do2mr.enabled:
-        evidence.append(do2mr(found, residual.parts, settings))
+        evidence.append(do2mr(found, residual, settings))
     if use.blackhat.enabled:
-        evidence.append(black_hat(found, residual.parts, cladding_radius_px, settings))
+        evidence.append(black_hat(found, residual, cladding_radius_px, settings))
     if use.lei.enabled:
         evidence.append(lei(found, residual, cladding_radius_px, settings))
     return evidence
 
 
 def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> DetectionSettings:
-    """The same settings with a third of the background's sectors, the finest smoothing only, and whole rings inside.
+    """The same settings with fewer and wider sectors, the finest smoothing only, and whole rings inside.
 
-    A large mark near the centre fills any sector there, but hardly ever half of a ring.
+    A scratch along a ring fills a sector, and a large mark near the centre any sector there; hardly any fills half a ring.
     """
     own = settings.residual
     ring_px = max(own.ring_radius_px, 0.5 * own.inner_share * cladding_radius_px)
-    residual = replace(own, sectors=max(6, own.sectors // 3), ring_radius_px=ring_px)
+    residual = replace(
+        own, sectors=max(6, own.sectors // 3), sector_width_deg=2 * own.sector_width_deg, ring_radius_px=ring_px
+    )
     return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
 
 

@@ -111,7 +111,7 @@ def test_polar_maps_are_row_column_arrays_of_x_y_points():
     np.testing.assert_allclose(radius, np.hypot(u, v), atol=1e-3)
     clear = radius > 1
     np.testing.assert_allclose(np.exp(1j * angle[clear]), np.exp(1j * np.arctan2(v, u)[clear]), atol=1e-3)
-    assert angle.min() >= -math.pi - 1e-6 and angle.max() <= math.pi + 1e-6
+    assert angle.min() >= 0 and angle.max() <= 2 * math.pi + 1e-6
 
 
 def test_polar_maps_cover_the_ellipse_that_opencv_draws():

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from faces import shipped_config
 
+from records import Ellipse
 from vision.halos import absorb_halos, is_index_dip, without_halo, without_index_dip
 from vision.regions import Region
 from vision.residual import Residual
+from vision.ring_frame import ring_frame
 from vision.significance import Significance
 
 GROWTH = shipped_config().detection.growth
@@ -26,10 +28,9 @@ def block(top: int, left: int, size: int, polarity: int, sigma: float) -> Region
 
 
 def flat_residual() -> Residual:
-    rows, cols = np.indices(SHAPE).astype(np.float32)
-    dy, dx = rows - CENTRE[0], cols - CENTRE[1]
-    one, parts = np.ones(SHAPE, np.float32), (np.ones(SHAPE, bool), np.zeros(SHAPE, bool))
-    return Residual(0 * one, 150 * one, one, 0 * one, 0 * one, np.hypot(dx, dy), np.arctan2(dy, dx), parts, 80.0)
+    one = np.ones(SHAPE, np.float32)
+    frame = ring_frame(SHAPE, Ellipse(CENTRE[1], CENTRE[0], 200.0, 200.0, 0.0), 100.0)
+    return Residual(frame, 0 * one, 150 * one, one, 0 * one, 0 * one, one > 0, 80.0)
 
 
 # --- halos and rims --------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from faces import shipped_config
 
+from records import Ellipse
 from vision.evidence import Evidence
 from vision.likelihood import likely_regions, line_length, local_contrast
 from vision.regions import Region
 from vision.residual import Residual
+from vision.ring_frame import ring_frame
 from vision.significance import Significance
 
 DETECTION = shipped_config().detection
@@ -30,11 +32,8 @@ def full(value: float) -> np.ndarray:
 
 
 def residual(grey: np.ndarray, boundary: float = 0.1) -> Residual:
-    rows, cols = np.indices(SHAPE).astype(np.float32)
-    dy, dx = rows - CENTRE[0], cols - CENTRE[1]
-    parts = (np.ones(SHAPE, bool), np.zeros(SHAPE, bool))
-    radius, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
-    return Residual(grey, full(100), full(1), full(boundary), full(0), radius, angle, parts, 80.0)
+    frame = ring_frame(SHAPE, Ellipse(CENTRE[1], CENTRE[0], 200.0, 200.0, 0.0), 100.0)
+    return Residual(frame, grey, full(100), full(1), full(boundary), full(0), np.ones(SHAPE, bool), 80.0)
 
 
 def kept(

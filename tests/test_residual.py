@@ -8,7 +8,9 @@ from faces import shipped_config
 
 from records import NAN, Ellipse
 from vision.geometry import polar_maps
-from vision.residual import radial_residual, ring_harmonics
+from vision.background import ring_harmonics
+from vision.residual import radial_residual
+from vision.ring_frame import ring_frame
 
 SETTINGS = shipped_config().detection.residual
 CIRCLE = Ellipse(130.0, 120.0, 200.0, 200.0, 0.0)  # radius 100 px, off centre
@@ -17,7 +19,7 @@ ANGLES = np.arange(360) * (2 * np.pi / 360)
 
 
 def residual_of(grey: np.ndarray, marked: np.ndarray | None = None, core_radius_px: float = NAN) -> np.ndarray:
-    return radial_residual(grey, CIRCLE, 106.0, SETTINGS, marked, core_radius_px).grey
+    return radial_residual(grey, ring_frame(SHAPE, CIRCLE, 106.0), SETTINGS, marked, core_radius_px).grey
 
 
 def face(noise: float = 0.0) -> np.ndarray:
@@ -33,23 +35,23 @@ def face(noise: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize("order", [1, 2])
 def test_waves_up_to_the_order_are_recovered_without_the_mean(order):
     wave = 7.0 * np.cos(order * ANGLES + 0.4)
-    polar = np.repeat((50.0 + wave)[:, None], 8, axis=1)
+    polar = np.tile(50.0 + wave, (8, 1)).astype(np.float32)
     found = ring_harmonics(polar, np.zeros(polar.shape, bool), 2)
-    np.testing.assert_allclose(found, wave[:, None].repeat(8, axis=1), atol=1e-3)
+    np.testing.assert_allclose(found, np.tile(wave, (8, 1)), atol=1e-3)
 
 
 def test_a_mark_on_a_quarter_of_a_ring_is_no_wave():
-    polar = np.full((360, 4), 50.0)
-    polar[40:130] -= 30.0
+    polar = np.full((4, 360), 50.0, np.float32)
+    polar[:, 40:130] -= 30.0
     assert np.abs(ring_harmonics(polar, np.zeros(polar.shape, bool), 2)).max() < 0.5
 
 
 def test_rings_that_are_hidden_by_more_than_a_third_have_no_waves():
-    polar = np.repeat((50.0 + 9 * np.cos(ANGLES))[:, None], 3, axis=1)
+    polar = np.tile(50.0 + 9 * np.cos(ANGLES), (3, 1)).astype(np.float32)
     covered = np.zeros(polar.shape, bool)
-    covered[:130, 1] = True
-    polar[:130, 2] = np.nan
-    strongest = np.abs(ring_harmonics(polar, covered, 2)).max(axis=0)
+    covered[1, :130] = True
+    polar[2, :130] = np.nan
+    strongest = np.abs(ring_harmonics(polar, covered, 2)).max(axis=1)
     assert strongest[0] == pytest.approx(9, abs=0.01)
     assert tuple(strongest[1:]) == (0, 0)
 

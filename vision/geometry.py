@@ -41,13 +41,11 @@ def from_frame(ellipse: Ellipse, u_px: np.ndarray, v_px: np.ndarray) -> tuple[np
 
 
 def polar_maps(shape: tuple[int, int], ellipse: Ellipse) -> tuple[np.ndarray, np.ndarray]:
-    """Fibre-frame radius (px) and angle (radians, -pi..pi, y down) of every pixel, two (H, W) float32 arrays."""
+    """Fibre-frame radius (px) and angle (radians, 0..2 pi, y down) of every pixel, two (H, W) float32 arrays."""
     m = frame_matrix(ellipse).astype(np.float32)
     dx = np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(ellipse.x_px)
     dy = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(ellipse.y_px)
-    radius, angle = cv2.cartToPolar(m[0, 0] * dx + m[0, 1] * dy, m[1, 0] * dx + m[1, 1] * dy)
-    angle[angle > np.pi] -= np.float32(2 * np.pi)
-    return radius, angle
+    return cv2.cartToPolar(m[0, 0] * dx + m[0, 1] * dy, m[1, 0] * dx + m[1, 1] * dy)
 
 
 def unwrap(image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:

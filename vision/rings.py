@@ -219,7 +219,7 @@ def _resolved(slope: np.ndarray, inner: int, outer: int, rays: RaySettings) -> b
 def median_over_rays(slope: np.ndarray, least_rays: float) -> np.ndarray:
     """Median of (rays, radii) over the rays that see a radius; 0 where fewer than ``least_rays`` do."""
     seen = np.isfinite(slope).sum(axis=0)
-    return np.where(seen >= least_rays, nanmedian(slope), 0.0)
+    return np.where(seen >= least_rays, nanmedian(slope.T), 0.0)
 
 
 def local_maxima(values: np.ndarray) -> np.ndarray:

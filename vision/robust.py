@@ -13,19 +13,32 @@ def robust_spread(values: np.ndarray, *, tails: bool = True) -> float:
 
     With ``tails`` the heavy ones of JPEG blocks count and up to 10 % of marks do not; without, up to half may be marks.
     """
-    deviation = np.abs(values - np.median(values))
+    deviation = np.abs(values - order_statistic(values, 0.5))
     if not tails:
-        return SPREAD * float(np.median(deviation))
-    return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
+        return SPREAD * order_statistic(deviation, 0.5)
+    middle, tail = order_statistics(deviation, (0.5, 0.9))
+    return max(SPREAD * middle, tail / TAIL)
+
+
+def order_statistic(values: np.ndarray, quantile: float) -> float:
+    """The number (n,) that stands at a quantile of the sorted numbers; between two, the lower one."""
+    return order_statistics(values, (quantile,))[0]
+
+
+def order_statistics(values: np.ndarray, quantiles: tuple[float, ...]) -> list[float]:
+    """The numbers (n,) that stand at quantiles of the sorted numbers; between two, the lower ones."""
+    places = [int(quantile * (len(values) - 1)) for quantile in quantiles]
+    ordered = np.partition(values, places)
+    return [float(ordered[place]) for place in places]
 
 
 def nanmedian(values: np.ndarray) -> np.ndarray:
-    """Column medians of (rows, columns) that ignore NaN, (columns,); NaN for a column without any number."""
-    seen = np.isfinite(values).sum(axis=0)
-    if (seen == len(values)).all():
-        return np.median(values, axis=0)
-    ordered = np.sort(values, axis=0)  # NaN last
-    columns = np.arange(values.shape[1])
-    low = ordered[np.maximum(seen - 1, 0) // 2, columns]
-    high = ordered[np.minimum(seen // 2, len(values) - 1), columns]
-    return np.where(seen > 0, 0.5 * (low + high), np.nan)
+    """Medians over the last axis that ignore NaN; NaN where there is no number."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = values.shape[-1]
+    if not np.isnan(ordered[..., -1]).any():
+        return 0.5 * (ordered[..., (count - 1) // 2] + ordered[..., count // 2])
+    seen = count - np.isnan(ordered).sum(axis=-1, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum(seen - 1, 0) // 2, axis=-1)
+    high = np.take_along_axis(ordered, np.minimum(seen // 2, count - 1), axis=-1)
+    return np.where(seen > 0, 0.5 * (low + high), np.nan)[..., 0]
