@@ -134,7 +134,7 @@ def all_evidence(
 def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> DetectionSettings:
     """The same settings with fewer and wider sectors, the finest smoothing only, and whole rings inside.
 
-    A scratch along a ring fills a sector, and a large mark near the centre any sector there; hardly any fills half a ring.
+    A scratch along a ring fills a sector, and a large mark near the centre any sector there; half a ring hardly ever.
     """
     own = settings.residual
     ring_px = max(own.ring_radius_px, 0.5 * own.inner_share * cladding_radius_px)

@@ -7,8 +7,8 @@ import pytest
 from faces import shipped_config
 
 from records import NAN, Ellipse
-from vision.geometry import polar_maps
 from vision.background import ring_harmonics
+from vision.geometry import polar_maps
 from vision.residual import radial_residual
 from vision.ring_frame import ring_frame
 

@@ -1,8 +1,8 @@
 """The background of the rings: sliding medians over the angle, from blocks of neighbouring rays.
 
 Data flow: rays -> medians of five neighbouring rays -> slow waves along each ring taken off -> covered blocks bridged
--> medians over sectors -> waves put back. The median of block medians is as sure as that of all rays against any mark that
-covers whole blocks, at a fifth of the numbers.
+-> medians over sectors -> waves put back. The median of block medians is as sure as that of all rays against any mark
+that covers whole blocks, at a fifth of the numbers.
 """
 
 from __future__ import annotations

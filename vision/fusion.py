@@ -232,6 +232,8 @@ def trimmed(region: Region, found: Significance, residual: Residual, growth: Gro
     pieces = []
     for number in range(1, count):
         rows, cols = np.nonzero(inside & (labels == number))
+        if len(rows) < growth.min_area_px:  # a crumb of the mark's skirt
+            continue
         rows, cols = rows + top, cols + left
         strongest = float((region.polarity * found.peak[rows, cols]).max())
         pieces.append(replace(region, rows=rows, cols=cols, peak_sigma=strongest))
