@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from records import NAN, Ellipse, Fiber, ZoneExtent
+from records import NAN, Fiber, ZoneExtent
+from vision import fields
 from vision.core import measure_core_px
 from vision.evidence import Evidence, black_hat, do2mr, edge_skeleton, lei
+from vision.fields import WorkingCrop
 from vision.fusion import confirmed_regions
-from vision.geometry import scaled
 from vision.localization import locate_cladding
-from vision.preprocess import Preprocessed, picture_box
+from vision.preprocess import Preprocessed
 from vision.regions import Region
 from vision.residual import Residual, radial_residual
 from vision.ring_frame import ring_frame
@@ -71,49 +72,80 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     labels = np.zeros(grey.shape, np.int32)
     if reach_px <= 0:
         return Detection(labels, (), np.zeros((0, 0), np.float32))
-    reach_px = max(reach_px, 1.06 * fiber.cladding.mean_radius_px)  # the background needs both sides of the edge
-    work, ellipse, factor, offset = working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
-    core_px = 0.5 * fiber.core_diameter_px * factor
-    frame = ring_frame(work.shape, ellipse, reach_px * factor)
-    marked = rough_marks(work, ellipse, reach_px * factor, core_px, settings)
-    residual = radial_residual(work, frame, settings.residual, marked, core_px)
+    reach_px = max(reach_px, fields.BACKGROUND_SHARE * fiber.cladding.mean_radius_px)
+    crop = fields.working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
+    core_px = 0.5 * fiber.core_diameter_px * crop.factor
+    half = fields.halved(crop)
+    marked = rough_marks(half, 0.5 * core_px, settings)
+    marked_fully = cv2.resize(marked.view(np.uint8), crop.grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    if fields.has_ferrule_field(crop):
+        regions, residual_grey = _both_fields(crop, half, marked_fully, marked, core_px, zones, settings)
+    else:
+        regions, residual = _marks_of(crop, marked_fully, core_px, zones, settings)
+        residual_grey = residual.grey
+    labels = full_resolution_labels(regions, grey.shape, crop.factor, crop.offset)
+    return Detection(labels, tuple(regions), residual_grey)
+
+
+def _both_fields(
+    crop: WorkingCrop,
+    half: WorkingCrop,
+    marked: np.ndarray,
+    marked_half: np.ndarray,
+    core_px: float,
+    zones: tuple[ZoneExtent, ...],
+    settings: DetectionSettings,
+) -> tuple[list[Region], np.ndarray]:
+    """Regions and residual (H, W) of a crop from the fibre at its scale and the ferrule at half of it."""
+    split_px = fields.SPLIT_SHARE * crop.ellipse.mean_radius_px
+    window = fields.fibre_window(crop)
+    fibre = fields.windowed(crop, window, split_px + fields.MARGIN_PX)
+    inner, near = _marks_of(fibre, marked[window], core_px, zones, settings, beyond=split_px)
+    outer, far = _marks_of(half, marked_half, 0.5 * core_px, zones, ferrule_look(settings), within=0.5 * split_px)
+    top, left = window[0].start, window[1].start
+    residual_grey = cv2.resize(far.grey, crop.grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    np.copyto(residual_grey[window], near.grey, where=near.inside)
+    return fields.united_over_split(fields.moved(inner, top, left), fields.doubled(outer)), residual_grey
+
+
+def _marks_of(
+    field: WorkingCrop,
+    marked: np.ndarray,
+    core_px: float,
+    zones: tuple[ZoneExtent, ...],
+    settings: DetectionSettings,
+    *,
+    within: float = 0.0,
+    beyond: float = math.inf,
+) -> tuple[list[Region], Residual]:
+    """Confirmed regions of a field between two radii (px), and its residual; ``marked`` (H, W) bool: strong marks."""
+    frame = ring_frame(field.grey.shape, field.ellipse, field.reach_px)
+    residual = radial_residual(field.grey, frame, settings.residual, marked, core_px)
     found = significance(residual, settings, marked)
-    radius = ellipse.mean_radius_px
+    radius = field.ellipse.mean_radius_px
     evidence = all_evidence(found, residual, radius, settings)
     skeletons = settings.algorithms.skeleton.enabled
     skeleton = edge_skeleton(found, residual.inside, settings) if skeletons else None
-    inspected = residual.inside & np.logical_or.reduce(
-        [
-            (residual.radius_px >= z.inner_radius_px * factor) & (residual.radius_px < z.outer_radius_px * factor)
-            for z in zones
-            if z.inspected
-        ]
-    )
-    regions = confirmed_regions(found, evidence, skeleton, residual, inspected, radius, core_px, settings)
-    labels = full_resolution_labels(regions, grey.shape, factor, offset)
-    return Detection(labels, tuple(regions), residual.grey)
+    inspected = fields.inspected_pixels(residual, zones, field.factor, within=within, beyond=beyond)
+    return confirmed_regions(found, evidence, skeleton, residual, inspected, radius, core_px, settings), residual
 
 
-def rough_marks(
-    work: np.ndarray, ellipse: Ellipse, reach_px: float, core_radius_px: float, settings: DetectionSettings
-) -> np.ndarray:
+def rough_marks(half: WorkingCrop, core_radius_px: float, settings: DetectionSettings) -> np.ndarray:
     """Pixels (H, W) bool of strong marks, which would bias the background and the noise around them.
 
     Found at half the scale, where a strong mark is as strong. Each look leaves out what the ones before have found,
     until nothing large is added.
     """
-    size = ((work.shape[1] + 1) // 2, (work.shape[0] + 1) // 2)
-    half = cv2.resize(work, size, interpolation=cv2.INTER_AREA)
-    frame = ring_frame(half.shape, scaled(ellipse, 0.5), 0.5 * reach_px)
-    rough = rough_look(settings, frame.ellipse.mean_radius_px)
+    frame = ring_frame(half.grey.shape, half.ellipse, half.reach_px)
+    rough = rough_look(settings, half.ellipse.mean_radius_px)
     marked = None
     for _ in range(ROUGH_LOOKS):
         before = 0 if marked is None else np.count_nonzero(marked)
-        residual = radial_residual(half, frame, rough.residual, marked, 0.5 * core_radius_px)
+        residual = radial_residual(half.grey, frame, rough.residual, marked, core_radius_px)
         marked = strong_marks(significance(residual, rough, marked), rough.residual)
         if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * residual.inside.sum():
             break
-    return cv2.resize(marked.view(np.uint8), work.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return marked
 
 
 def all_evidence(
@@ -144,35 +176,21 @@ def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> Detect
     return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
 
 
-def working_crop(
-    grey: np.ndarray, cladding: Ellipse, reach_px: float, working_radius_px: float
-) -> tuple[np.ndarray, Ellipse, float, tuple[int, int]]:
-    """The inspected box at working scale, without the frame's margins.
-
-    Returns the image (float32), the ellipse in it, the reduction factor and the offset (x, y) in the reduced image.
-    """
-    factor = min(1.0, working_radius_px / cladding.mean_radius_px)
-    work = grey.astype(np.float32)
-    if factor < 1:
-        work = cv2.resize(work, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        factor = work.shape[1] / grey.shape[1]
-    ellipse = scaled(cladding, factor)
-    half = reach_px * factor * math.sqrt(cladding.major_px / cladding.minor_px) + 6
-    top, bottom, left, right = picture_box(work)
-    x0, y0 = max(left, int(ellipse.x_px - half)), max(top, int(ellipse.y_px - half))
-    x1, y1 = min(right, int(ellipse.x_px + half) + 1), min(bottom, int(ellipse.y_px + half) + 1)
-    moved = Ellipse(ellipse.x_px - x0, ellipse.y_px - y0, ellipse.major_px, ellipse.minor_px, ellipse.angle_deg)
-    return work[y0:y1, x0:x1], moved, factor, (x0, y0)
+def ferrule_look(settings: DetectionSettings) -> DetectionSettings:
+    """The same settings without the widest lines: at half the scale they would be as wide as a zone."""
+    line = settings.algorithms.lei
+    narrow = replace(line, widths_px=line.widths_px[:1])
+    return replace(settings, algorithms=replace(settings.algorithms, lei=narrow))
 
 
 def full_resolution_labels(
-    regions: list[Region], shape: tuple[int, int], factor: float, offset: tuple[int, int]
+    regions: list[Region], shape: tuple[int, int], factor: float, offset: tuple[float, float]
 ) -> np.ndarray:
     """Label image (H, W) int32 of the original image from regions at working scale; outlines interpolated."""
     labels = np.zeros(shape, np.int32)
     for k, region in enumerate(regions, start=1):
         if factor == 1.0:
-            labels[region.rows + offset[1], region.cols + offset[0]] = k
+            labels[region.rows + int(offset[1]), region.cols + int(offset[0])] = k
             continue
         top, left = max(0, region.rows.min() - 2), max(0, region.cols.min() - 2)
         patch = np.zeros((region.rows.max() - top + 3, region.cols.max() - left + 3), np.float32)

@@ -12,6 +12,8 @@ from records import Ellipse
 from settings import Preprocessing
 from vision.geometry import unwrap
 
+MARGIN_SAMPLES = 200  # along a side of the frame
+
 
 @dataclass(frozen=True)
 class Preprocessed:
@@ -73,8 +75,9 @@ def _margin(grey: np.ndarray) -> int:
     depth = len(grey) // 16
     if depth < 3:
         return 0
-    picture = np.median(grey[depth : 2 * depth], axis=0)
-    difference = np.quantile(np.abs(grey[:depth] - picture[None, :]), 0.15, axis=1)
+    some = grey[: 2 * depth, :: max(1, grey.shape[1] // MARGIN_SAMPLES)].astype(np.int16)
+    picture = np.sort(some[depth:], axis=0)[depth // 2]
+    difference = np.sort(np.abs(some[:depth] - picture[None, :]), axis=1)[:, int(0.15 * some.shape[1])]
     strange = np.flatnonzero(difference > max(12.0, 0.3 * float(np.median(picture))))
     return min(int(strange[-1]) + 4, depth) if len(strange) else 0
 
