@@ -19,7 +19,7 @@ from vision.preprocess import Preprocessed
 from vision.regions import Region
 from vision.residual import Residual, radial_residual
 from vision.ring_frame import ring_frame
-from vision.settings import DetectionSettings, LocalizationSettings
+from vision.settings import DetectionSettings, LocalizationSettings, ResidualSettings
 from vision.significance import Significance, significance, strong_marks
 
 ROUGH_LOOKS = 3
@@ -171,7 +171,10 @@ def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> Detect
     own = settings.residual
     ring_px = max(own.ring_radius_px, 0.5 * own.inner_share * cladding_radius_px)
     residual = replace(
-        own, sectors=max(6, own.sectors // 3), sector_width_deg=2 * own.sector_width_deg, ring_radius_px=ring_px
+        coarser(own),
+        sectors=max(6, own.sectors // 3),
+        sector_width_deg=2 * own.sector_width_deg,
+        ring_radius_px=ring_px,
     )
     return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
 
@@ -180,7 +183,13 @@ def ferrule_look(settings: DetectionSettings) -> DetectionSettings:
     """The same settings without the widest lines: at half the scale they would be as wide as a zone."""
     line = settings.algorithms.lei
     narrow = replace(line, widths_px=line.widths_px[:1])
-    return replace(settings, algorithms=replace(settings.algorithms, lei=narrow))
+    algorithms = replace(settings.algorithms, lei=narrow)
+    return replace(settings, residual=coarser(settings.residual), algorithms=algorithms)
+
+
+def coarser(residual: ResidualSettings) -> ResidualSettings:
+    """What half the scale needs: half the rays, samples half a pixel apart."""
+    return replace(residual, angles=residual.angles // 2, radial_oversampling=max(1, residual.radial_oversampling - 1))
 
 
 def full_resolution_labels(

@@ -15,7 +15,7 @@ from vision.robust import SPREAD, nanmedian
 from vision.settings import ResidualSettings
 
 BLOCK = 5  # rays
-HARMONIC_ROUNDS = 4
+HARMONIC_ROUNDS = 3
 LEAST_SPREAD_GREY = 0.5  # of a ring: half a step of an 8-bit picture
 LEAST_CORE_RIM_PX = 2.5
 RIM_SHARE = (0.9, 1.06)  # of the cladding radius: where a mark goes on outwards

@@ -18,12 +18,13 @@ import numpy as np
 
 from vision.line_detector import line_responses
 from vision.residual import Residual
-from vision.ring_frame import LEAST_SAMPLE, RingFrame
+from vision.ring_frame import LEAST_SAMPLE, RingFrame, halved
 from vision.robust import order_statistics
 from vision.settings import DetectionSettings
 from vision.significance import Significance
 
 LEAST_HAT_PX = 9  # a kernel that a reduced copy is still looked at with
+MOST_HALVINGS = 2
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def _white_range(size: int, sigma_px: float) -> tuple[float, float]:
 
 
 @lru_cache
-def _white_hat(size: int, sigma_px: float, reduction: int) -> tuple[float, float]:
+def _white_hat(size: int, sigma_px: float, halvings: int) -> tuple[float, float]:
     """Median and upper spread of the top-hat on unit white noise."""
-    return _excess(_hats(_white_noise(), size, sigma_px, reduction)[0].ravel())
+    return _excess(_hats(_white_noise(), size, sigma_px, halvings)[0].ravel())
 
 
 @lru_cache
@@ -108,35 +109,34 @@ def black_hat(
 ) -> Evidence:
     """Black-hat (dark marks) and top-hat (bright marks) at several kernel sizes, the larger ones on smoother copies.
 
-    What a large kernel looks for is large: it works on a reduced copy.
+    What a large kernel looks for is large: it works on a copy of half or a quarter of the size.
     """
     own = settings.algorithms.blackhat
     sizes = [max(3, int(share * cladding_radius_px) | 1) for share in own.kernels_share]
     dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
     for size in sizes:
         sigma_px = settings.smoothing_px[0] * max(1.0, size / sizes[0]) ** 0.5
-        reduction = max(1, 2 ** int(math.log2(size / LEAST_HAT_PX))) if size > LEAST_HAT_PX else 1
-        white = _white_hat(size, sigma_px, reduction)
-        for target, response in zip((bright, dark), _hats(found.z, size, sigma_px, reduction), strict=True):
-            np.maximum(target, unit_excess(response, residual.frame, white), out=target)
+        halvings = min(MOST_HALVINGS, max(0, int(math.log2(size / LEAST_HAT_PX))))
+        frame = residual.frame
+        for _ in range(halvings):
+            frame = frame.halved
+        white = _white_hat(size, sigma_px, halvings)
+        for target, hat in zip((bright, dark), _hats(found.z, size, sigma_px, halvings), strict=True):
+            excess = unit_excess(hat, frame, white)
+            if halvings:
+                excess = cv2.resize(excess, target.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            np.maximum(target, excess, out=target)
     return Evidence("BlackHat", own.weight, own.threshold_sigma, dark, bright)
 
 
-def _hats(z: np.ndarray, size: int, sigma_px: float, reduction: int) -> tuple[np.ndarray, np.ndarray]:
-    """Top-hat and black-hat of smoothed Z with a round kernel of ``size`` px, on a copy reduced by ``reduction``."""
-    smooth = cv2.GaussianBlur(z, (0, 0), sigma_px)
-    rows, cols = smooth.shape
-    if reduction > 1:
-        reduced = (max(1, cols // reduction), max(1, rows // reduction))
-        small = cv2.resize(smooth, reduced, interpolation=cv2.INTER_AREA)
-    else:
-        small = smooth
-    size = max(3, round(size / reduction) | 1)
+def _hats(z: np.ndarray, size: int, sigma_px: float, halvings: int) -> tuple[np.ndarray, np.ndarray]:
+    """Top-hat and black-hat of smoothed Z with a round kernel of ``size`` px, on a copy halved so many times."""
+    for _ in range(halvings):
+        z = halved(z)
+    smooth = cv2.GaussianBlur(z, (0, 0), sigma_px / 2**halvings)
+    size = max(3, round(size / 2**halvings) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    opened, closed = (cv2.morphologyEx(small, kind, kernel) for kind in (cv2.MORPH_OPEN, cv2.MORPH_CLOSE))
-    if reduction > 1:
-        opened, closed = (cv2.resize(i, (cols, rows), interpolation=cv2.INTER_LINEAR) for i in (opened, closed))
-    return smooth - opened, closed - smooth
+    return cv2.morphologyEx(smooth, cv2.MORPH_TOPHAT, kernel), cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, kernel)
 
 
 def lei(found: Significance, residual: Residual, cladding_radius_px: float, settings: DetectionSettings) -> Evidence:

@@ -9,7 +9,7 @@ halos dropped.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,21 +21,7 @@ from vision.regions import Region, axis_of, box_px, join_fragments
 from vision.residual import Residual
 from vision.settings import DetectionSettings, GrowthSettings
 from vision.significance import Significance
-
-COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
-
-
-def confidence_map(
-    evidence: list[Evidence], skeleton: np.ndarray | None, polarity: int, settings: DetectionSettings
-) -> np.ndarray:
-    """Sum of the weights of the algorithms that respond, (H, W) float32."""
-    shape = evidence[0].dark.shape if evidence else skeleton.shape
-    confidence = np.zeros(shape, np.float32)
-    for item in evidence:
-        confidence += np.float32(item.weight) * (item.of(polarity) >= item.threshold)
-    if skeleton is not None:
-        confidence += np.float32(settings.algorithms.skeleton.weight) * skeleton
-    return confidence
+from vision.voting import Votes, cast_votes
 
 
 def confirmed_regions(
@@ -49,7 +35,7 @@ def confirmed_regions(
     settings: DetectionSettings,
 ) -> list[Region]:
     """All confirmed marks of both polarities at working scale; ``core_radius_px`` NaN = unknown."""
-    votes = {polarity: _votes(evidence, skeleton, inside, polarity, settings) for polarity in (-1, 1)}
+    votes = {polarity: cast_votes(evidence, skeleton, inside, polarity, settings) for polarity in (-1, 1)}
     regions = [r for p in votes for r in _compact_regions(found, votes[p], p, inside, settings)]
     line = next((e for e in evidence if e.name == "LEI"), None)
     if line is not None:
@@ -68,30 +54,6 @@ def confirmed_regions(
     return [without_halo(r, found, residual, settings.growth) for r in likely]
 
 
-@dataclass(frozen=True)
-class _Votes:
-    """Confidence map of one polarity, where it is confirmed, and who voted; all (H, W)."""
-
-    confidence: np.ndarray
-    confirmed: np.ndarray
-    voters: dict[str, np.ndarray]
-
-
-def _votes(
-    evidence: list[Evidence],
-    skeleton: np.ndarray | None,
-    inside: np.ndarray,
-    polarity: int,
-    settings: DetectionSettings,
-) -> _Votes:
-    confidence = confidence_map(evidence, skeleton, polarity, settings)
-    confirmed = (confidence >= settings.confidence_threshold - 1e-6) & inside
-    voters = {item.name: item.of(polarity) >= item.threshold for item in evidence}
-    if skeleton is not None:
-        voters["Skeleton"] = skeleton
-    return _Votes(confidence, confirmed, voters)
-
-
 def _explained(regions: list[Region], polarity: int, shape: tuple[int, int], growth: GrowthSettings) -> np.ndarray:
     """Pixels (H, W) bool where the line detector only echoes compact marks: on them, and on the flanks of others."""
     own, other = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
@@ -105,7 +67,7 @@ def _explained(regions: list[Region], polarity: int, shape: tuple[int, int], gro
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
     """A mask (bool) with a rim of one pixel."""
-    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
 
 
 def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
@@ -114,27 +76,25 @@ def _local_maximum(values: np.ndarray, radius_px: int) -> np.ndarray:
 
 
 def _compact_regions(
-    found: Significance, votes: _Votes, polarity: int, inside: np.ndarray, settings: DetectionSettings
+    found: Significance, votes: Votes, polarity: int, inside: np.ndarray, settings: DetectionSettings
 ) -> list[Region]:
     """Marks that stand out by themselves, grown where the residual stays above noise and near its local peak."""
     growth = settings.growth
     peak, fine, coarse = polarity * found.peak, polarity * found.extent, polarity * found.coarse
     seeds = _dilated(votes.confirmed) & (peak >= settings.min_peak_sigma) & inside
-    both = [votes.voters[name] for name in COMPACT if name in votes.voters]
-    if len(both) == len(COMPACT):  # line detectors also answer to shading and JPEG blocks
-        seeds &= _dilated(both[0] & both[1]) | (peak >= settings.min_lone_peak_sigma)
+    both = votes.both_compact()
+    if both is not None:  # line detectors also answer to shading and JPEG blocks
+        seeds &= _dilated(both) | (peak >= settings.min_lone_peak_sigma)
     extent = (fine > growth.min_sigma) & (fine > growth.share_of_peak * _local_maximum(fine, 4))
     extent |= (coarse > growth.min_sigma) & (coarse > 0.5 * _local_maximum(coarse, 6)) & (coarse > fine)
     extent = (extent & inside) | seeds
-    _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
-    wanted = np.unique(labels[seeds])
-    return _regions_of(labels, wanted[wanted > 0], votes, peak, polarity)
+    return _regions_at(seeds, extent, votes, peak, polarity)
 
 
 def _faint_lines(
     found: Significance,
     line: Evidence,
-    votes: _Votes,
+    votes: Votes,
     polarity: int,
     free: np.ndarray,
     cladding_radius_px: float,
@@ -144,11 +104,10 @@ def _faint_lines(
     growth = settings.growth
     response = line.of(polarity)
     extent = (response > growth.line_sigma) & (response > 0.6 * _local_maximum(response, 3)) & free
-    _, labels = cv2.connectedComponents(extent.astype(np.uint8), connectivity=8)
     sure = response >= growth.sure_line_sigma
-    wanted = np.unique(labels[extent & (votes.confirmed & (response >= line.threshold) | sure)])
+    seeds = extent & (votes.confirmed & (response >= line.threshold) | sure)
     fine = polarity * found.fine
-    lines = _regions_of(labels, wanted[wanted > 0], votes, polarity * found.peak, polarity)
+    lines = _regions_at(seeds, extent, votes, polarity * found.peak, polarity)
     lines = join_fragments(lines, cladding_radius_px, growth)
     kept = []
     for region in lines:
@@ -171,20 +130,23 @@ def _along_pixel_grid(region: Region) -> bool:
     return min(abs(axis.dx), abs(axis.dy)) < math.sin(math.radians(2))
 
 
-def _regions_of(labels: np.ndarray, wanted: np.ndarray, votes: _Votes, peak: np.ndarray, polarity: int) -> list[Region]:
-    """Regions of the wanted labels of a component image."""
-    if not len(wanted):
+def _regions_at(seeds: np.ndarray, extent: np.ndarray, votes: Votes, peak: np.ndarray, polarity: int) -> list[Region]:
+    """The connected parts of ``extent`` that hold a seed; all (H, W) bool."""
+    seeded = np.flatnonzero(seeds)
+    if not len(seeded):
         return []
-    rows, cols = np.nonzero(np.isin(labels, wanted))
-    of = labels[rows, cols]
+    count, labels = cv2.connectedComponents(extent.view(np.uint8), connectivity=8)
+    wanted = np.zeros(count, bool)
+    wanted[labels.ravel()[seeded]] = True
+    wanted[0] = False
+    places = np.flatnonzero(wanted[labels])
+    of = labels.ravel()[places]
     order = np.argsort(of, kind="stable")
-    rows, cols, of = rows[order], cols[order], of[order]
+    groups = np.split(places[order], np.flatnonzero(np.diff(of[order])) + 1)
     regions = []
-    for r, c in zip(
-        np.split(rows, np.flatnonzero(np.diff(of)) + 1), np.split(cols, np.flatnonzero(np.diff(of)) + 1), strict=True
-    ):
-        names = tuple(name for name, cast in votes.voters.items() if cast[r, c].any())
-        regions.append(Region(r, c, polarity, float(votes.confidence[r, c].max()), float(peak[r, c].max()), names))
+    for rows, cols in (np.divmod(group, extent.shape[1]) for group in groups):
+        confidence, strongest = votes.confidence(rows, cols), float(peak[rows, cols].max())
+        regions.append(Region(rows, cols, polarity, confidence, strongest, votes.voters(rows, cols)))
     return regions
 
 

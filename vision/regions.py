@@ -46,16 +46,17 @@ class Axis:
 
 def axis_of(region: Region) -> Axis:
     """Principal axis of a region's pixels."""
-    points = np.column_stack([region.cols, region.rows]).astype(float)
-    centre = points.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov((points - centre).T) + 1e-6 * np.eye(2)) if len(points) > 1 else (0, np.eye(2))
-    direction = vectors[:, -1]
-    along = (points - centre) @ direction
-    across = (points - centre) @ np.array([-direction[1], direction[0]])
-    middle = 0.5 * (along.max() + along.min())
-    centre = centre + middle * direction
+    x, y = region.cols.astype(float), region.rows.astype(float)
+    centre_x, centre_y = float(x.mean()), float(y.mean())
+    x -= centre_x
+    y -= centre_y
+    turn = 0.5 * math.atan2(2 * float(x @ y), float(x @ x - y @ y))
+    dx, dy = math.cos(turn), math.sin(turn)
+    along, across = x * dx + y * dy, y * dx - x * dy
+    first, last = float(along.min()), float(along.max())
+    middle = 0.5 * (first + last)
     half_width = 0.5 * float(across.max() - across.min()) + 0.5
-    return Axis(*centre, *direction, 0.5 * float(along.max() - along.min()) + 0.5, half_width)
+    return Axis(centre_x + middle * dx, centre_y + middle * dy, dx, dy, 0.5 * (last - first) + 0.5, half_width)
 
 
 def join_fragments(regions: list[Region], cladding_radius_px: float, growth: GrowthSettings) -> list[Region]:

@@ -66,8 +66,8 @@ def radial_residual(
     slope = cv2.dilate(slope, np.ones((1, 2 * settings.radial_oversampling + 1), np.uint8))
     column = frame.radius_px * np.float32(1 / step)
     row = frame.angle_rad * np.float32(settings.sectors / (2 * np.pi)) + 1
-    background = cv2.remap(_wrapped(profile), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    gradient = cv2.remap(_wrapped(slope), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    both = _wrapped(cv2.merge([profile, slope]))
+    background, gradient = cv2.split(cv2.remap(both, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     inside = frame.inside
     residual = (image - background) * inside
     noise = _noise_map(residual, background, gradient, frame, settings, marked)
