@@ -97,15 +97,16 @@ def _both_fields(
     settings: DetectionSettings,
 ) -> tuple[list[Region], np.ndarray]:
     """Regions and residual (H, W) of a crop from the fibre at its scale and the ferrule at half of it."""
-    split_px = fields.SPLIT_SHARE * crop.ellipse.mean_radius_px
+    radius_px = crop.ellipse.mean_radius_px
+    within_px, beyond_px = fields.FERRULE_SHARE * radius_px, fields.FIBRE_SHARE * radius_px
     window = fields.fibre_window(crop)
-    fibre = fields.windowed(crop, window, split_px + fields.MARGIN_PX)
-    inner, near = _marks_of(fibre, marked[window], core_px, zones, settings, beyond=split_px)
-    outer, far = _marks_of(half, marked_half, 0.5 * core_px, zones, ferrule_look(settings), within=0.5 * split_px)
+    fibre = fields.windowed(crop, window, beyond_px + 2 * fields.MARGIN_PX)
+    inner, near = _marks_of(fibre, marked[window], core_px, zones, settings, beyond=beyond_px)
+    outer, far = _marks_of(half, marked_half, 0.5 * core_px, zones, ferrule_look(settings), within=0.5 * within_px)
     top, left = window[0].start, window[1].start
     residual_grey = cv2.resize(far.grey, crop.grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     np.copyto(residual_grey[window], near.grey, where=near.inside)
-    return fields.united_over_split(fields.moved(inner, top, left), fields.doubled(outer)), residual_grey
+    return fields.united_over_border(fields.moved(inner, top, left), fields.doubled(outer)), residual_grey
 
 
 def _marks_of(

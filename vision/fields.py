@@ -18,11 +18,12 @@ from vision.preprocess import picture_box
 from vision.regions import Region, united
 from vision.residual import Residual
 
-SPLIT_SHARE = 1.12  # of the cladding radius: from here on outwards the ferrule is looked at in its own field
+FIBRE_SHARE = 1.12  # of the cladding radius: up to here the fibre's field is searched ...
+FERRULE_SHARE = 1.06  # ... and from here on the ferrule's: a mark across the border is whole in one of them
 BACKGROUND_SHARE = 1.06  # of the cladding radius: the background of the fibre needs both sides of the edge
 LEAST_RADIUS_PX = 150.0  # at working scale: smaller fibres are one field
 MARGIN_PX = 6
-JOIN_PX = 4  # at working scale: pieces of one mark on both sides of the split are no further apart
+JOIN_PX = 3  # at working scale: pieces of one mark in both fields are no further apart
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ def halved(crop: WorkingCrop) -> WorkingCrop:
 def has_ferrule_field(crop: WorkingCrop) -> bool:
     """Whether the crop reaches so far beyond a fibre so large that the ferrule is a field of its own."""
     radius_px = crop.ellipse.mean_radius_px
-    return crop.reach_px > SPLIT_SHARE * radius_px and radius_px >= LEAST_RADIUS_PX
+    return crop.reach_px > FIBRE_SHARE * radius_px and radius_px >= LEAST_RADIUS_PX
 
 
-def fibre_window(crop: WorkingCrop, margin_px: int = 2 * MARGIN_PX) -> tuple[slice, slice]:
+def fibre_window(crop: WorkingCrop) -> tuple[slice, slice]:
     """The part of a crop (rows, columns) that holds the fibre's field."""
     ellipse = crop.ellipse
-    half = SPLIT_SHARE * 0.5 * ellipse.major_px + margin_px
+    half = FIBRE_SHARE * 0.5 * ellipse.major_px + 3 * MARGIN_PX
     rows, cols = crop.grey.shape
     return (
         slice(max(0, int(ellipse.y_px - half)), min(rows, int(ellipse.y_px + half) + 1)),
@@ -115,8 +116,8 @@ def doubled(regions: list[Region]) -> list[Region]:
     ]
 
 
-def united_over_split(inner: list[Region], outer: list[Region]) -> list[Region]:
-    """The regions of both fields; pieces of one polarity that meet at the split are one mark."""
+def united_over_border(inner: list[Region], outer: list[Region]) -> list[Region]:
+    """The regions of both fields; what meets in one polarity is one mark."""
     merged = list(inner)
     for region in outer:
         near = [k for k, other in enumerate(merged) if other.polarity == region.polarity and _meet(region, other)]
