@@ -34,7 +34,7 @@ from reports.annotate import MAX_LABELS, annotated_picture, label_text, worst_fi
 from reports.boxes import horizontal_stretch, scale_bar
 from reports.drawing import TextStyle, View, bgr, padded_outline, plain, shortened, wrapped
 from reports.layout import Box, Canvas, Circle, LabelItem, leader_line, place_in_corner, place_labels
-from reports.polar_plot import polar_picture
+from reports.polar_plot import name_boxes, polar_picture
 
 # --- the annotated picture -----------------------------------------------------------------------------------------
 
@@ -146,6 +146,16 @@ def test_the_polar_plot_puts_a_defect_at_its_angle():
     assert rows.size > 20
     assert rows.max() < 372
     assert abs(columns.mean() - 350) < 5
+
+
+def test_names_in_the_polar_plot_cover_neither_marks_nor_each_other():
+    places = [(300.0, 300.0), (312.0, 303.0), (305.0, 330.0), (500.0, 120.0)]
+    boxes = name_boxes(["P1", "P12", "S3", "K4"], places)
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:index])
+        assert not any(box.overlaps(Box(int(x) - 8, int(y) - 8, int(x) + 9, int(y) + 9)) for x, y in places)
+        x, y = box.nearest_point(places[index])
+        assert math.dist((x, y), places[index]) < 25
 
 
 def test_the_scale_bar_is_as_long_as_it_says():
