@@ -65,15 +65,15 @@ def measure_images(
     annotated = [_read(details / f"{image.stem}_annotated.png") for image in images]
     floors: list[Times] = []
     products: list[Times] = []
-    stages: dict[str, list[float]] = {}
+    stages: list[dict[str, float]] = []
     for _ in range(repeats):
-        floor, product = [], []
+        floor, product, parts = [], [], []
         for image, picture in zip(images, annotated, strict=True):
             floor.append(_timed(lambda path=image.path, shown=picture: _floor(path, shown, folder / "floor.png"))[0])
             times, record = _timed(lambda one=image: inspect_and_write(one, settings, output))
             product.append(times)
-            for name, seconds in stage_times(record, times.wall_s).items():
-                stages.setdefault(name, []).append(seconds)
+            parts.append(stage_times(record, times.wall_s))
+        stages.append(_mean_stages(parts))
         floors.append(_mean(floor))
         products.append(_mean(product))
     pairs = list(zip(products, floors, strict=True))
@@ -84,7 +84,7 @@ def measure_images(
         product=_median(products),
         wall_ratio=statistics.median(product.wall_s / floor.wall_s for product, floor in pairs),
         cpu_ratio=statistics.median(product.cpu_s / floor.cpu_s for product, floor in pairs),
-        stages_s={name: statistics.median(seconds) for name, seconds in stages.items()},
+        stages_s={name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
     )
 
 
@@ -112,6 +112,11 @@ def _timed(work: Callable[[], InspectionRecord | None]) -> tuple[Times, Inspecti
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     result = work()
     return Times(time.perf_counter() - wall_s, time.process_time() - cpu_s), result
+
+
+def _mean_stages(images: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean of each stage; an image whose fibre was not found has no time in the stages after that."""
+    return {name: statistics.fmean(stages.get(name, 0.0) for stages in images) for name in max(images, key=len)}
 
 
 def _mean(times: Sequence[Times]) -> Times:
