@@ -214,6 +214,17 @@ def test_every_label_is_placed_where_there_is_room():
     assert None not in boxes
 
 
+def test_a_leader_may_cross_another_before_a_label_covers_anything():
+    """Two free places; the leader to the second one has to cross that to the first."""
+    canvas = Canvas(Box(0, 0, 400, 300))
+    for blocked in (Box(0, 0, 400, 200), Box(0, 220, 400, 300), Box(110, 200, 290, 220)):
+        canvas.block_box(blocked)
+    outlines = [((x, y), (x + 4.0, y), (x + 4.0, y + 4.0), (x, y + 4.0)) for x, y in ((180.0, 100.0), (100.0, 120.0))]
+    first, second = place_labels([LabelItem(100, 16, outline) for outline in outlines], canvas, avoid=Circle(0, 0, 0))
+    assert first.left < 110 and second.left >= 290
+    assert all(box.top >= 200 and box.bottom <= 220 for box in (first, second))
+
+
 def test_no_room_no_label():
     canvas = Canvas(Box(0, 0, 100, 30))
     canvas.block_box(Box(0, 0, 100, 30))
