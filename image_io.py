@@ -1,4 +1,4 @@
-"""Image files to 8-bit grey arrays and back: the only module that calls OpenCV's decoders and encoders.
+"""Image files to 8-bit grey arrays and back: the only module that calls OpenCV's decoders.
 
 Files are read as bytes and decoded from memory, so any path works. What libjpeg, libpng and libtiff print on the
 process's stderr is captured and becomes one sentence in :attr:`DecodedImage.warnings`.
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from errors import MissingDependency, OutputError, UnreadableImage
+from png_encoding import encode_png
 
 MAX_PIXELS = 250_000_000
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
@@ -60,16 +61,17 @@ def check_opencv() -> None:
         )
 
 
-def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """Read one image file as 8-bit grey; see :func:`decode_image`.
+def read_image(path: Path | str, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Read one image file as 8-bit grey; see :func:`decode_image`. ``data``: its bytes, where they are read already.
 
     Raises :class:`UnreadableImage` for a file that cannot be opened or decoded completely.
     """
     path = Path(path)
-    return decode_image(_file_bytes(path), name=path.name, max_pixels=max_pixels)
+    return decode_image(read_bytes(path) if data is None else data, name=path.name, max_pixels=max_pixels)
 
 
-def _file_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file; raises :class:`UnreadableImage`, with the reason, when that fails."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -118,7 +120,7 @@ def read_labels_png(path: Path | str) -> np.ndarray:
 
     Raises :class:`UnreadableImage` for a file that is no grey image of 8 or 16 bit.
     """
-    pixels, _, noise = _decode_quietly(_file_bytes(Path(path)), False)
+    pixels, _, noise = _decode_quietly(read_bytes(Path(path)), False)
     if pixels is None or any(_DAMAGE.search(line) for line in noise):
         raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
@@ -156,15 +158,12 @@ def reduce_to_8_bit(values: np.ndarray) -> tuple[np.ndarray, str | None]:
     return np.take(table, values), warning
 
 
-def write_png(path: Path | str, array: np.ndarray, compression: int = 3) -> None:
-    """Write (H, W) uint8/uint16 or (H, W, 3) BGR uint8 as PNG, atomically: the file is there complete or not at all.
+def write_png(path: Path | str, array: np.ndarray, compression: int = 1) -> None:
+    """Write an array as PNG, atomically: the file is there complete or not at all; see :func:`encode_png`.
 
     Raises :class:`OutputError` when the folder does not take it.
     """
-    done, encoded = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, compression])
-    if not done:
-        raise ValueError(f"cannot encode an array of shape {array.shape} and type {array.dtype} as PNG")
-    write_bytes(path, encoded.tobytes())
+    write_bytes(path, encode_png(array, compression))
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

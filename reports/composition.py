@@ -42,8 +42,8 @@ def compose(grey: np.ndarray, record: InspectionRecord) -> tuple[np.ndarray, lis
             right = area.right + math.floor((crop.right - crop.left) * panel_scale)
             bottom = math.floor((crop.bottom - crop.top) * panel_scale)
             views.append(View(Box(area.right, 0, right, bottom), crop.left, crop.top, panel_scale))
-    picture_width = max(views[-1].area.right, _SMALLEST_PICTURE_PX[0])
-    picture = np.full((max(area.bottom, _SMALLEST_PICTURE_PX[1]), picture_width, 3), PANEL, np.uint8)
+    width, height = max(views[-1].area.right, _SMALLEST_PICTURE_PX[0]), max(area.bottom, _SMALLEST_PICTURE_PX[1])
+    picture = cv2.merge([np.full((height, width), tone, np.uint8) for tone in PANEL])
     for view in views:
         _show(picture, view, grey)
     return picture, views

@@ -119,7 +119,8 @@ def fill_box(picture: np.ndarray, box: Box, color: Color, opacity: float = 1.0) 
     """Fill a box, mixed with what is there; parts outside the picture are ignored."""
     part = picture[max(box.top, 0) : max(box.bottom, 0), max(box.left, 0) : max(box.right, 0)]
     if part.size:
-        cv2.addWeighted(part, 1 - opacity, np.full_like(part, color), opacity, 0, dst=part)
+        filling = cv2.rectangle(np.empty_like(part), (0, 0), part.shape[1::-1], color, cv2.FILLED)
+        cv2.addWeighted(part, 1 - opacity, filling, opacity, 0, dst=part)
 
 
 def draw_ellipse(picture: np.ndarray, view: View, ellipse: Ellipse, factor: float, color: Color, line_px: int) -> None:

@@ -7,7 +7,7 @@ defect ever overlap; a box that fits nowhere is left out and says so by being No
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -61,6 +61,15 @@ class Circle:
     radius_px: float
 
 
+@dataclass(frozen=True)
+class FreePlaces:
+    """Where a box may go: ``free`` (rows, columns) bool at the left edges ``x`` and the top edges ``y``, in pixels."""
+
+    x: np.ndarray
+    y: np.ndarray
+    free: np.ndarray
+
+
 class Canvas:
     """Occupancy of one rectangular area of a picture, in cells of a few pixels.
 
@@ -98,16 +107,17 @@ class Canvas:
         right, bottom = self._cell(box.right - 1, box.bottom - 1)
         return int(self._occupied[max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)].sum())
 
-    def free_places(self, width_px: int, height_px: int) -> tuple[np.ndarray, np.ndarray]:
-        """Top-left corners, picture pixels, at which a box of this size covers nothing: two arrays (N,), x and y."""
+    def free_places(self, width_px: int, height_px: int) -> FreePlaces:
+        """The places, on the grid of the cells, at which a box of this size covers nothing."""
         width, height = math.ceil(width_px / self.cell_px), math.ceil(height_px / self.cell_px)
         rows, columns = self._occupied.shape
         if rows < height or columns < width:
-            return np.empty(0, int), np.empty(0, int)
+            return FreePlaces(np.empty(0, int), np.empty(0, int), np.empty((0, 0), bool))
         total = cv2.integral(self._occupied)
         covered = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-        top, left = np.nonzero(covered == 0)
-        return left * self.cell_px + self.area.left, top * self.cell_px + self.area.top
+        free = covered == 0
+        left = np.arange(free.shape[1]) * self.cell_px + self.area.left
+        return FreePlaces(left, np.arange(free.shape[0]) * self.cell_px + self.area.top, free)
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
         return math.floor((x - self.area.left) / self.cell_px), math.floor((y - self.area.top) / self.cell_px)
@@ -160,22 +170,40 @@ def _best_place(
     item: LabelItem, canvas: Canvas, taken: Sequence[Box], leaders: Sequence[Leader], avoid: Circle
 ) -> Box | None:
     """The cheapest free place whose leader crosses nothing; the cheapest of all when every leader crosses something."""
-    x, y = canvas.free_places(item.width_px, item.height_px)
-    if x.size == 0:
-        return None
-    middle_x, middle_y = x + item.width_px / 2, y + item.height_px / 2
-    anchor_x, anchor_y = _mean_point(item.outline)
-    depth_px = avoid.radius_px + item.width_px / 2 - np.hypot(middle_x - avoid.x, middle_y - avoid.y)
-    cost = np.hypot(middle_x - anchor_x, middle_y - anchor_y) + _DEPTH_WEIGHT * np.maximum(depth_px, 0)
-    order = np.argsort(cost)
-    tries = order[np.unique(np.geomspace(1, order.size, _CANDIDATES).astype(int)) - 1]
-    boxes = [Box(int(x[i]), int(y[i]), int(x[i]) + item.width_px, int(y[i]) + item.height_px) for i in tries]
-    for box in boxes:
+    places = canvas.free_places(item.width_px, item.height_px)
+    cost = _place_costs(item, places, avoid)
+    cheapest = None
+    for index in _ranked(cost):
+        row, column = divmod(index, places.x.size)
+        left, top = int(places.x[column]), int(places.y[row])
+        box = Box(left, top, left + item.width_px, top + item.height_px)
         leader = leader_line(item.outline, box)
         crosses = any(_line_hits_box(leader, other) for other in taken)
         if not crosses and not any(_lines_cross(leader, other) for other in leaders):
             return box
-    return boxes[0]
+        cheapest = cheapest or box
+    return cheapest
+
+
+def _place_costs(item: LabelItem, places: FreePlaces, avoid: Circle) -> np.ndarray:
+    """Cost of each place: the leader's length, and how deep it lies in the circle; infinite where it is not free."""
+    middle_x = (places.x + item.width_px / 2).astype(np.float32)
+    middle_y = (places.y + item.height_px / 2).astype(np.float32)[:, None]
+    anchor_x, anchor_y = _mean_point(item.outline)
+    leader_px = np.sqrt((middle_x - anchor_x) ** 2 + (middle_y - anchor_y) ** 2)
+    outside_px = np.sqrt((middle_x - avoid.x) ** 2 + (middle_y - avoid.y) ** 2)
+    cost = leader_px + _DEPTH_WEIGHT * np.maximum(avoid.radius_px + item.width_px / 2 - outside_px, 0)
+    cost[~places.free] = np.inf
+    return cost
+
+
+def _ranked(cost: np.ndarray) -> Iterator[int]:
+    """Flat indices of finite costs: the cheapest, then ranks farther and farther apart; the others are sorted late."""
+    if cost.size == 0 or not np.isfinite(cost.min()):
+        return
+    yield int(cost.argmin())
+    order = np.argsort(cost, axis=None)[: np.count_nonzero(np.isfinite(cost))]
+    yield from (int(order[rank - 1]) for rank in np.unique(np.geomspace(1, order.size, _CANDIDATES).astype(int))[1:])
 
 
 def _mean_point(outline: Sequence[Point]) -> Point:
@@ -184,13 +212,18 @@ def _mean_point(outline: Sequence[Point]) -> Point:
 
 def _nearest_on_outline(outline: Sequence[Point], target: Point) -> tuple[int, int]:
     """Point of a closed polyline that is nearest to the target."""
-    start = np.asarray(outline, float)
-    step = np.roll(start, -1, axis=0) - start
-    squared = np.maximum((step**2).sum(axis=1), 1e-9)
-    along = np.clip(((np.asarray(target) - start) * step).sum(axis=1) / squared, 0, 1)
-    nearest = start + along[:, None] * step
-    best = nearest[np.argmin(((nearest - target) ** 2).sum(axis=1))]
-    return round(float(best[0])), round(float(best[1]))
+    nearest = (
+        _nearest_on_line(start, end, target) for start, end in zip(outline, (*outline[1:], outline[0]), strict=True)
+    )
+    x, y = min(nearest, key=lambda point: math.dist(point, target))
+    return round(x), round(y)
+
+
+def _nearest_on_line(start: Point, end: Point, target: Point) -> Point:
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    along = ((target[0] - start[0]) * dx + (target[1] - start[1]) * dy) / max(dx * dx + dy * dy, 1e-9)
+    share = min(max(along, 0.0), 1.0)
+    return start[0] + share * dx, start[1] + share * dy
 
 
 def _line_hits_box(line: Leader, box: Box) -> bool:

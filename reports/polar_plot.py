@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from records import DEFECT_CLASSES, Defect, InspectionRecord
 from reports.drawing import BLACK, Color, TextStyle, bgr, draw_text, plain, shortened
-from reports.layout import Point
+from reports.layout import Box, Point
 from settings import ReportingSettings
 
 _WIDTH_PX, _HEIGHT_PX = 960, 720
@@ -52,10 +53,29 @@ def polar_picture(record: InspectionRecord, reporting: ReportingSettings) -> np.
     for defect, place in zip(placed, places, strict=True):
         _draw_defect(picture, defect, place, bgr(reporting.class_colors, defect.kind))
     if count <= _MAX_NAMES:
-        for defect, (x, y) in zip(placed, places, strict=True):
-            draw_text(picture, defect.defect_id, round(x) + _MARK_PX + 6, round(y) - _MARK_PX, _TEXT, BLACK)
+        names = [defect.defect_id for defect in placed]
+        for name, box in zip(names, name_boxes(names, places), strict=True):
+            draw_text(picture, name, box.left, box.bottom, _TEXT, BLACK)
     _draw_legend(picture, record, reporting)
     return picture
+
+
+def name_boxes(names: Sequence[str], places: Sequence[Point]) -> list[Box]:
+    """Where the names of the marks go: beside each, clear of other marks and names if there is such a place."""
+    reach = _MARK_PX + 5
+    marks = [Box(round(x) - reach, round(y) - reach, round(x) + reach, round(y) + reach) for x, y in places]
+    boxes: list[Box] = []
+    for name, mark in zip(names, marks, strict=True):
+        width, height = _TEXT.width(name), _TEXT.cap_px
+        middle_x, middle_y = (mark.left + mark.right - width) // 2, (mark.top + mark.bottom - height) // 2
+        right, left, above, below = mark.right + 1, mark.left - 1 - width, mark.top - 1 - height, mark.bottom + 1
+        corners = ((right, mark.top - height // 2), (left, mark.top - height // 2), (right, middle_y), (left, middle_y))
+        corners += ((middle_x, above), (middle_x, below))
+        choices = [Box(x, y, x + width, y + height) for x, y in corners]
+        taken = (*marks, *boxes)
+        free = (box for box in choices if not any(box.overlaps(other) for other in taken))
+        boxes.append(next(free, choices[0]))
+    return boxes
 
 
 def _draw_grid(picture: np.ndarray, limit: float, unit_name: str) -> None:

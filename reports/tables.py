@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import pandas as pd
 
 from records import LOCALIZATION_FAILED, UNREADABLE, Defect, InspectionRecord
 
@@ -72,18 +72,21 @@ _COUNT_COLUMNS = tuple(column for column in SUMMARY_COLUMNS if column.endswith("
 _DECIMALS = {"_um": 3, "_um2": 3, "_px": 2, "_deg": 1, "_s": 3, "_Score": 3}
 
 
-def summary_table(records: Sequence[InspectionRecord]) -> pd.DataFrame:
-    """One row per record, in their order, with exactly :data:`SUMMARY_COLUMNS`; the header alone for no record."""
-    table = pd.DataFrame([_summary_row(record) for record in records], columns=list(SUMMARY_COLUMNS), dtype=object)
-    for column in _COUNT_COLUMNS:
-        table[column] = table[column].astype("Int64")
-    return table
+Row = Sequence[Any]
 
 
-def detail_table(defects: Sequence[Defect]) -> pd.DataFrame:
-    """One row per defect, by their labels, with exactly :data:`DETAIL_COLUMNS`; the header alone for no defect."""
-    rows = [_detail_row(defect) for defect in in_table_order(defects)]
-    return pd.DataFrame(rows, columns=list(DETAIL_COLUMNS), dtype=object)
+def summary_table(records: Iterable[InspectionRecord]) -> Iterator[Row]:
+    """The :data:`SUMMARY_COLUMNS`, then one row per record, in their order, made as they are asked for."""
+    yield SUMMARY_COLUMNS
+    for record in records:
+        yield _fields(SUMMARY_COLUMNS, _summary_row(record))
+
+
+def detail_table(defects: Sequence[Defect]) -> Iterator[Row]:
+    """The :data:`DETAIL_COLUMNS`, then one row per defect, by their labels."""
+    yield DETAIL_COLUMNS
+    for defect in in_table_order(defects):
+        yield _fields(DETAIL_COLUMNS, _detail_row(defect))
 
 
 def in_table_order(defects: Sequence[Defect]) -> list[Defect]:
@@ -91,13 +94,14 @@ def in_table_order(defects: Sequence[Defect]) -> list[Defect]:
     return sorted(defects, key=lambda defect: defect.label)
 
 
-def csv_bytes(table: pd.DataFrame) -> bytes:
+def csv_bytes(table: Iterable[Row]) -> bytes:
     """The table as UTF-8 CSV; text is quoted where CSV needs it, and never changed.
 
     A file name that is not valid Unicode keeps its odd bytes as escapes.
     """
-    text = table.to_csv(index=False, lineterminator="\n")
-    return text.encode("utf-8", "backslashreplace")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(table)
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _summary_row(record: InspectionRecord) -> dict[str, Any]:
@@ -126,7 +130,7 @@ def _summary_row(record: InspectionRecord) -> dict[str, Any]:
             "Localization_Method": record.fiber.method,
             "Localization_Score": record.fiber.score,
         }
-    return {column: _rounded(column, value) for column, value in row.items()}
+    return row
 
 
 def _counts(record: InspectionRecord) -> dict[str, int]:
@@ -158,7 +162,12 @@ def _detail_row(defect: Defect) -> dict[str, Any]:
     }
     # every other column is the field of the same name in lower case
     row |= {column: getattr(defect, column.lower()) for column in DETAIL_COLUMNS if column not in row}
-    return {column: _rounded(column, value) for column, value in row.items()}
+    return row
+
+
+def _fields(columns: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
+    """The values in the order of the columns; one that is missing or undefined is None, an empty field."""
+    return [_rounded(column, row.get(column)) for column in columns]
 
 
 def _rounded(column: str, value: Any) -> Any:

@@ -108,6 +108,12 @@ def test_paths_outside_ascii(tmp_path):
     assert image.name == path.name and np.array_equal(image.grey, clean_grey())
 
 
+def test_bytes_that_are_read_already_are_not_read_again(tmp_path):
+    path = tmp_path / "gone.png"
+    image = read_image(path, data=encoded(clean_grey()))
+    assert image.name == "gone.png" and np.array_equal(image.grey, clean_grey())
+
+
 # --- 16 bit --------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 from config_trees import TREE, changed
 from main_runs import ROOT
 
+import benchmark
 import calibration
 import evaluate
 import main
@@ -26,7 +27,7 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-@pytest.mark.parametrize("program", [main, evaluate, calibration], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("program", [main, evaluate, calibration, benchmark], ids=lambda module: module.__name__)
 def test_every_option_is_explained(program, capsys):
     with pytest.raises(SystemExit):
         program.main(["--help"])

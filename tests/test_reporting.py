@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from main_runs import ROOT
 from report_samples import (
     ELLIPSE,
     REPORTING,
@@ -120,6 +123,13 @@ def test_a_file_name_that_is_not_unicode_is_written_nevertheless(tmp_path):
     reporting.append_record(tmp_path / "results.jsonl", record)
     assert b"a\\udcff.png" in (tmp_path / "summary_report.csv").read_bytes()
     assert reporting.read_records(tmp_path / "results.jsonl")[0].image_filename == "a\udcff.png"
+
+
+def test_the_program_starts_without_pandas_and_matplotlib():
+    """Each of them takes as long to import as everything else together."""
+    code = "import main, sys; print(sorted({'pandas', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 # --- records and run.json ------------------------------------------------------------------------------------------

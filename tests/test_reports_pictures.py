@@ -34,7 +34,7 @@ from reports.annotate import MAX_LABELS, annotated_picture, label_text, worst_fi
 from reports.boxes import horizontal_stretch, scale_bar
 from reports.drawing import TextStyle, View, bgr, padded_outline, plain, shortened, wrapped
 from reports.layout import Box, Canvas, Circle, LabelItem, leader_line, place_in_corner, place_labels
-from reports.polar_plot import polar_picture
+from reports.polar_plot import name_boxes, polar_picture
 
 # --- the annotated picture -----------------------------------------------------------------------------------------
 
@@ -148,6 +148,16 @@ def test_the_polar_plot_puts_a_defect_at_its_angle():
     assert abs(columns.mean() - 350) < 5
 
 
+def test_names_in_the_polar_plot_cover_neither_marks_nor_each_other():
+    places = [(300.0, 300.0), (312.0, 303.0), (305.0, 330.0), (500.0, 120.0)]
+    boxes = name_boxes(["P1", "P12", "S3", "K4"], places)
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:index])
+        assert not any(box.overlaps(Box(int(x) - 8, int(y) - 8, int(x) + 9, int(y) + 9)) for x, y in places)
+        x, y = box.nearest_point(places[index])
+        assert math.dist((x, y), places[index]) < 25
+
+
 def test_the_scale_bar_is_as_long_as_it_says():
     """Non-square pixels: 100 image px across the fibre are not 100 px down it."""
     assert horizontal_stretch(ELLIPSE) == pytest.approx(100 / ELLIPSE.mean_radius_px)
@@ -202,6 +212,17 @@ def test_every_label_is_placed_where_there_is_room():
         canvas.block_outline(outline)
     boxes = place_labels([LabelItem(120, 16, outline) for outline in outlines], canvas, avoid=Circle(350, 250, 100))
     assert None not in boxes
+
+
+def test_a_leader_may_cross_another_before_a_label_covers_anything():
+    """Two free places; the leader to the second one has to cross that to the first."""
+    canvas = Canvas(Box(0, 0, 400, 300))
+    for blocked in (Box(0, 0, 400, 200), Box(0, 220, 400, 300), Box(110, 200, 290, 220)):
+        canvas.block_box(blocked)
+    outlines = [((x, y), (x + 4.0, y), (x + 4.0, y + 4.0), (x, y + 4.0)) for x, y in ((180.0, 100.0), (100.0, 120.0))]
+    first, second = place_labels([LabelItem(100, 16, outline) for outline in outlines], canvas, avoid=Circle(0, 0, 0))
+    assert first.left < 110 and second.left >= 290
+    assert all(box.top >= 200 and box.bottom <= 220 for box in (first, second))
 
 
 def test_no_room_no_label():
