@@ -66,10 +66,11 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> DecodedImag
     Raises :class:`UnreadableImage` for a file that cannot be opened or decoded completely.
     """
     path = Path(path)
-    return decode_image(_file_bytes(path), name=path.name, max_pixels=max_pixels)
+    return decode_image(file_bytes(path), name=path.name, max_pixels=max_pixels)
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """The content of an image file; raises :class:`UnreadableImage`."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -118,7 +119,7 @@ def read_labels_png(path: Path | str) -> np.ndarray:
 
     Raises :class:`UnreadableImage` for a file that is no grey image of 8 or 16 bit.
     """
-    pixels, _, noise = _decode_quietly(_file_bytes(Path(path)), False)
+    pixels, _, noise = _decode_quietly(file_bytes(Path(path)), False)
     if pixels is None or any(_DAMAGE.search(line) for line in noise):
         raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):

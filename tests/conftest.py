@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -15,17 +16,20 @@ STATUS_BY_PREFIX = {"pass": PASS, "fail": FAIL, "ungraded": UNGRADED, "lost": LO
 
 @pytest.fixture
 def isolated(tmp_path, monkeypatch):
-    """Results go to a temporary folder, and no calibration.json of this machine is used."""
+    """Results go to a temporary folder, no calibration.json of this machine is used, all work is done in here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(main, "DEFAULT_PATH", tmp_path / "absent.json")
+    monkeypatch.setattr(main, "available_cores", lambda: 1)
 
 
 @pytest.fixture
 def by_name(isolated, monkeypatch):
     """Replace the inspection by one that takes the status from the file's name."""
 
-    def inspect(path, settings, *, name):
+    def inspect(data, path, settings, *, name):
         status = STATUS_BY_PREFIX[re.search("[a-z]+", path.name)[0]]
-        return Inspection(InspectionRecord(image_filename=name, image_path=str(path), status=status))
+        digest = hashlib.sha256(data).hexdigest()
+        record = InspectionRecord(image_filename=name, image_path=str(path), status=status, content_sha256=digest)
+        return Inspection(record)
 
-    monkeypatch.setattr(batch, "inspect_file", inspect)
+    monkeypatch.setattr(batch, "inspect_bytes", inspect)
