@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 import pytest
+from fake_inspections import inspect_by_name
 
 import batch
 import main
-from records import FAIL, LOCALIZATION_FAILED, PASS, UNGRADED, UNREADABLE, Inspection, InspectionRecord
-
-STATUS_BY_PREFIX = {"pass": PASS, "fail": FAIL, "ungraded": UNGRADED, "lost": LOCALIZATION_FAILED, "bad": UNREADABLE}
 
 
 @pytest.fixture
@@ -25,11 +20,4 @@ def isolated(tmp_path, monkeypatch):
 @pytest.fixture
 def by_name(isolated, monkeypatch):
     """Replace the inspection by one that takes the status from the file's name."""
-
-    def inspect(data, path, settings, *, name):
-        status = STATUS_BY_PREFIX[re.search("[a-z]+", path.name)[0]]
-        digest = hashlib.sha256(data).hexdigest()
-        record = InspectionRecord(image_filename=name, image_path=str(path), status=status, content_sha256=digest)
-        return Inspection(record)
-
-    monkeypatch.setattr(batch, "inspect_bytes", inspect)
+    monkeypatch.setattr(batch, "inspect_bytes", inspect_by_name)
