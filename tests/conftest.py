@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import fake_inspections
 import pytest
-from fake_inspections import inspect_by_name
+from main_runs import KNOWN
 
 import batch
 import main
@@ -20,4 +24,20 @@ def isolated(tmp_path, monkeypatch):
 @pytest.fixture
 def by_name(isolated, monkeypatch):
     """Replace the inspection by one that takes the status from the file's name."""
-    monkeypatch.setattr(batch, "inspect_bytes", inspect_by_name)
+    monkeypatch.setattr(batch, "inspect_bytes", fake_inspections.inspect_by_name)
+
+
+@pytest.fixture
+def program(isolated):
+    """Start main.py as a process, on in/ into out/ with two jobs, with outcomes by name; it is ended with the test."""
+    running = []
+
+    def start(*options):
+        command = [sys.executable, fake_inspections.__file__, "in", "-o", "out", *KNOWN, "--jobs", "2", *options]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
