@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from pathlib import Path
 
@@ -61,3 +62,25 @@ def until(condition, seconds=30.0):
 def children(pid):
     """The processes that a process has started and that still run."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def contents(folder):
+    """Every file that a run leaves, without times, log and what names the run."""
+    found = {}
+    for path in Path(folder).rglob("*"):
+        if not path.is_file() or path.name.startswith(("inspection_", ".")):
+            continue
+        data = path.read_bytes()
+        if path.name == "results.jsonl":
+            data = [_untimed(line) for line in data.splitlines()]
+        elif path.name == "summary_report.csv":
+            data = [re.sub(rb"^([^,]*,[^,]*),[^,]*", rb"\1", line) for line in data.splitlines()]
+        elif path.name == "run.json":
+            data = {key: item for key, item in json.loads(data).items() if key not in ("start", "end", "arguments")}
+        found[str(path.relative_to(folder))] = data
+    return found
+
+
+def _untimed(line):
+    record = json.loads(line)
+    return {key: item for key, item in record.items() if key not in ("processing_time_s", "timings_s")}

@@ -1,6 +1,5 @@
 """main.py with several processes: the same results, and what happens when one of them dies or is stopped."""
 
-import json
 import os
 import re
 import signal
@@ -10,7 +9,7 @@ from pathlib import Path
 import fake_inspections
 import pytest
 from faces import clean_png, pitted_png, write
-from main_runs import KNOWN, children, finished, images, one_sentence, quick_config, slow, statuses, until
+from main_runs import KNOWN, children, contents, finished, images, one_sentence, quick_config, slow, statuses, until
 
 import batch
 import main
@@ -29,28 +28,6 @@ JOBS = ["--jobs", "2"]
 def by_misfortune(isolated, monkeypatch):
     """Workers take the outcome, or what happens to them, from the file's name."""
     monkeypatch.setattr(batch, "inspect_and_write", fake_inspections.inspect_and_write)
-
-
-def contents(folder):
-    """Every file that a run leaves, without times, log and what names the run."""
-    found = {}
-    for path in Path(folder).rglob("*"):
-        if not path.is_file() or path.name.startswith(("inspection_", ".")):
-            continue
-        data = path.read_bytes()
-        if path.name == "results.jsonl":
-            data = [untimed(line) for line in data.splitlines()]
-        elif path.name == "summary_report.csv":
-            data = [re.sub(rb"^([^,]*,[^,]*),[^,]*", rb"\1", line) for line in data.splitlines()]
-        elif path.name == "run.json":
-            data = {key: item for key, item in json.loads(data).items() if key not in ("start", "end", "arguments")}
-        found[str(path.relative_to(folder))] = data
-    return found
-
-
-def untimed(line):
-    record = json.loads(line)
-    return {key: item for key, item in record.items() if key not in ("processing_time_s", "timings_s")}
 
 
 def test_the_results_are_the_same_with_any_number_of_jobs():
