@@ -1,21 +1,30 @@
-"""The loop over the images: inspect one, write its files, append its record; one bad image never ends the batch."""
+"""The work on many images: inspect one and write its files, anywhere; append its record, here.
+
+One bad image never ends the batch, and a record means that the files of its image are complete.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
 import reporting
-from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
-from errors import BlinkError, OutputError
-from inspection import InspectionSettings, inspect_file
+from cli.image_files import DETAILS_FOLDER, ImageFile
+from cli.output_folder import remove_details
+from errors import BlinkError, InputStalled, OutputError, UnreadableImage
+from image_io import file_bytes
+from inspection import InspectionSettings, inspect_bytes
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord
+from results_file import ResultsFile
+from workers.backend import Backend, replay
 
 logger = logging.getLogger("dscope.batch")
 
@@ -27,42 +36,155 @@ class OutputOptions:
     folder: Path
     save_masks: bool = False
     save_zones: bool = False
+    may_hold_results: bool = False  # of these images, from earlier, which must not stay beside the new ones
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all images of a batch have in common."""
+
+    settings: InspectionSettings
+    settings_sha256: str
+    output: OutputOptions
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image; ``known_sha256`` is the content of which a record with the same settings is there, "" for none."""
+
+    image: ImageFile
+    known_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The record of an image, its files written; None when the image is the one that has been inspected before."""
+
+    record: InspectionRecord | None
+    stalled: bool = False
+
+
+class _ReadStalled(UnreadableImage):
+    """Reading a file took so long that its disk must have stopped answering."""
 
 
 def run(
-    images: Sequence[ImageFile],
-    settings: InspectionSettings,
-    output: OutputOptions,
-    on_finished: Callable[[InspectionRecord], None] = lambda record: None,
+    tasks: Iterable[Task],
+    job: Job,
+    backend: Backend[Task, Finished],
+    results: ResultsFile,
+    on_finished: Callable[[str], None] = lambda name: None,
 ) -> None:
-    """Inspect ``images`` one after the other. A record is appended to results.jsonl once all its files are written.
+    """Have the images inspected, and append each record as it comes; ``on_finished`` gets the image's name.
 
-    Nothing is kept in memory. Raises :class:`OutputError` when results cannot be written; what was finished stays.
+    Records are not kept in memory. Raises :class:`OutputError` when results cannot be written, and
+    :class:`InputStalled` after too many stalled files in a row; what was finished stays in ``results``.
     """
-    for image in images:
-        started = time.perf_counter()
-        logger.info("Processing %s...", image.name)
-        inspection = inspect_safely(image, settings)
-        record = _write(inspection, image, settings, output)
-        _log_outcome(record, time.perf_counter() - started)
-        on_finished(record)
+    stalls, limit = 0, job.settings.config.batch.max_stalls
+    for outcome in backend.run(tasks):
+        replay(outcome.log)
+        image, finished = outcome.task.image, outcome.result
+        if finished is None:
+            finished = Finished(record_death(image, job, outcome.death))
+        if finished.record is not None:
+            results.append(finished.record)
+        on_finished(image.name)
+        stalls = stalls + 1 if finished.stalled else 0
+        if stalls >= limit:
+            raise InputStalled(
+                f"{limit} image files in a row could not be read in time, the last of them {image.path}:"
+                " the disk or network share does not answer.",
+                "Check the place of the images.",
+            )
 
 
-def inspect_safely(image: ImageFile, settings: InspectionSettings) -> Inspection:
-    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only."""
+def inspect_and_write(job: Job, task: Task) -> Finished:
+    """Read, inspect, and write the files of one image; done already when its bytes are the known ones.
+
+    Raises :class:`OutputError`; everything else that goes wrong becomes a record.
+    """
     started = time.perf_counter()
+    image, stalled = task.image, False
+    logger.info("Processing %s...", image.name)
     try:
-        return inspect_file(image.path, settings, name=image.name)
+        data = read_in_time(image.path, job.settings.config.batch.read_timeout_s)
     except Exception as error:
-        status, reason = _why(error)
-        is_expected = isinstance(error, BlinkError)
-        logger.debug("Inspection of %s ended early:", image.path, exc_info=None if is_expected else error)
+        stalled = isinstance(error, _ReadStalled)
+        inspection = _failed(image, job.settings, error)
+    else:
+        if task.known_sha256 and hashlib.sha256(data).hexdigest() == task.known_sha256:
+            logger.info("%s is unchanged: its earlier result stays.", image.name)
+            return Finished(None)
+        inspection = inspect_safely(data, image, job.settings)
+    return Finished(_write(inspection, image, job, started), stalled)
+
+
+def read_in_time(path: Path, timeout_s: float) -> bytes:
+    """The content of a file; raises :class:`UnreadableImage`, also when it does not come within ``timeout_s``.
+
+    A read from a share that has stalled cannot be called off: it is left behind in a thread.
+    """
+    contents: list[bytes] = []
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            contents.append(file_bytes(path))
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if errors:
+        raise errors[0]
+    if not contents:
+        raise _ReadStalled(
+            f"The file could not be read within {timeout_s:g} s: its disk or network share does not answer.",
+            "Try again with --resume.",
+        )
+    return contents[0]
+
+
+def inspect_safely(data: bytes, image: ImageFile, settings: InspectionSettings) -> Inspection:
+    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only."""
+    try:
+        return inspect_bytes(data, image.path, settings, name=image.name)
+    except Exception as error:
+        inspection = _failed(image, settings, error)
+        if _is_out_of_memory(error):  # next time there may be more: without a hash it is tried again
+            return inspection
+        digest = hashlib.sha256(data).hexdigest()
+        return Inspection(dataclasses.replace(inspection.record, content_sha256=digest))
+
+
+def record_death(image: ImageFile, job: Job, reason: str) -> InspectionRecord:
+    """Write what there is to say about an image whose worker died: no content hash, so that it is tried again."""
+    inspection = _not_inspected(image, job.settings, UNREADABLE, reason)
+    return _write(inspection, image, job, time.perf_counter())
+
+
+def _failed(image: ImageFile, settings: InspectionSettings, error: Exception) -> Inspection:
+    is_expected = isinstance(error, BlinkError)
+    logger.debug("Inspection of %s ended early:", image.path, exc_info=None if is_expected else error)
+    if is_expected:
+        return _not_inspected(image, settings, UNREADABLE, str(error))
+    if _is_out_of_memory(error):
+        return _not_inspected(image, settings, UNREADABLE, "There is not enough memory for this image.")
+    reason = f"Internal error ({type(error).__name__}); the log file has the details."
+    return _not_inspected(image, settings, LOCALIZATION_FAILED, reason)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem)
+
+
+def _not_inspected(image: ImageFile, settings: InspectionSettings, status: str, reason: str) -> Inspection:
     record = InspectionRecord(
         image_filename=image.name,
         image_path=str(image.path),
         status=status,
         reasons=(reason,),
-        processing_time_s=time.perf_counter() - started,
         rule_set=settings.rule_set.name,
         rule_set_verified=settings.rule_set.verified,
         profile=settings.config.profile,
@@ -70,26 +192,19 @@ def inspect_safely(image: ImageFile, settings: InspectionSettings) -> Inspection
     return Inspection(record)
 
 
-def _why(error: Exception) -> tuple[str, str]:
-    """Status and reason of an image whose inspection raised an error."""
-    if isinstance(error, BlinkError):
-        return UNREADABLE, str(error)
-    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
-        return UNREADABLE, "There is not enough memory for this image."
-    return LOCALIZATION_FAILED, f"Internal error ({type(error).__name__}); the log file has the details."
-
-
-def _write(
-    inspection: Inspection, image: ImageFile, settings: InspectionSettings, output: OutputOptions
-) -> InspectionRecord:
-    """Write the pictures and tables of one image, then its record: a record means that its files are complete."""
-    record = inspection.record
+def _write(inspection: Inspection, image: ImageFile, job: Job, started: float) -> InspectionRecord:
+    """Write the pictures and tables of one image; returns its record with what is known about the run."""
+    output, details = job.output, job.output.folder / DETAILS_FOLDER
+    inspected_s = time.perf_counter() - started
+    warnings = inspection.record.warnings
+    if output.may_hold_results:
+        remove_details(details, image.stem)
     try:
         reporting.write_image_files(
             inspection,
-            output.folder / DETAILS_FOLDER,
+            details,
             image.stem,
-            settings.config.reporting,
+            job.settings.config.reporting,
             save_masks=output.save_masks,
             save_zones=output.save_zones,
         )
@@ -97,9 +212,16 @@ def _write(
         raise
     except Exception:
         logger.debug("Drawing %s failed:", image.path, exc_info=True)
-        warning = "Not all pictures of this image could be drawn; the log file has the details."
-        record = dataclasses.replace(record, warnings=(*record.warnings, warning))
-    reporting.append_record(output.folder / RESULTS_FILE, record)
+        warnings = (*warnings, "Not all pictures of this image could be drawn; the log file has the details.")
+    duration_s = time.perf_counter() - started
+    record = dataclasses.replace(
+        inspection.record,
+        warnings=warnings,
+        settings_sha256=job.settings_sha256,
+        result_name=image.stem,
+        processing_time_s=inspected_s,
+    )
+    _log_outcome(record, duration_s)
     return record
 
 
@@ -116,11 +238,3 @@ def _log_outcome(record: InspectionRecord, duration_s: float) -> None:
         f" ({why})" if why else "",
         duration_s,
     )
-
-
-def count_statuses(records: Iterable[InspectionRecord]) -> dict[str, int]:
-    """How many records have which status."""
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record.status] = counts.get(record.status, 0) + 1
-    return counts

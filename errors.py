@@ -91,6 +91,18 @@ class OutputError(BlinkError):
     exit_code = ExitCode.OUTPUT_UNUSABLE
 
 
+class WorkersFailed(BlinkError):  # noqa: N818
+    """The processes that should inspect the images cannot be started."""
+
+    exit_code = ExitCode.IMAGES_FAILED
+
+
+class InputStalled(BlinkError):  # noqa: N818
+    """The place that holds the images has stopped answering."""
+
+    exit_code = ExitCode.IMAGES_FAILED
+
+
 def describe(error: BaseException) -> tuple[str, ExitCode]:
     """Translate an exception into what is printed and the exit code of the process."""
     if isinstance(error, BlinkError):

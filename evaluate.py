@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -41,6 +40,7 @@ try:
     from evaluation.results import Evaluation, ProfileRun
     from evaluation.truth import TruthImage, load_truth_set
     from inspection import InspectionSettings
+    from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("evaluate.py", error))
 
@@ -97,7 +97,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside evaluate.py"
     )
-    add("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)")
+    add("--jobs", type=count, default=available_cores(), metavar="N", help="processes (default: one per core)")
     add(
         "--limit-radius",
         type=radius_share,

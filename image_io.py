@@ -67,10 +67,10 @@ def read_image(path: Path | str, *, data: bytes | None = None, max_pixels: int =
     Raises :class:`UnreadableImage` for a file that cannot be opened or decoded completely.
     """
     path = Path(path)
-    return decode_image(read_bytes(path) if data is None else data, name=path.name, max_pixels=max_pixels)
+    return decode_image(file_bytes(path) if data is None else data, name=path.name, max_pixels=max_pixels)
 
 
-def read_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
     """Read a file; raises :class:`UnreadableImage`, with the reason, when that fails."""
     try:
         return path.read_bytes()
@@ -120,7 +120,7 @@ def read_labels_png(path: Path | str) -> np.ndarray:
 
     Raises :class:`UnreadableImage` for a file that is no grey image of 8 or 16 bit.
     """
-    pixels, _, noise = _decode_quietly(read_bytes(Path(path)), False)
+    pixels, _, noise = _decode_quietly(file_bytes(Path(path)), False)
     if pixels is None or any(_DAMAGE.search(line) for line in noise):
         raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):

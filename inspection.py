@@ -5,6 +5,7 @@ Data flow: preprocess -> locate -> scale -> zones -> detect -> characterise -> j
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -73,15 +74,26 @@ class _Clock:
 def inspect_file(path: Path | str, settings: InspectionSettings, *, name: str | None = None) -> Inspection:
     """Read and inspect one image file; an unreadable one becomes a record that says why."""
     path = Path(path)
-    name = name or path.name
     started = time.perf_counter()
     try:
-        image = image_io.read_image(path, max_pixels=settings.config.preprocessing.max_image_pixels)
+        data = image_io.file_bytes(path)
     except UnreadableImage as error:
-        record = _blank_record(name, settings, UNREADABLE, str(error))
+        record = _blank_record(name or path.name, settings, UNREADABLE, str(error))
         return Inspection(replace(record, image_path=str(path), processing_time_s=time.perf_counter() - started))
-    result = inspect_image(replace(image, name=name), settings, flat_field=flat_field_of(settings.config))
-    record = replace(result.record, image_path=str(path), processing_time_s=time.perf_counter() - started)
+    return inspect_bytes(data, path, settings, name=name or path.name)
+
+
+def inspect_bytes(data: bytes, path: Path, settings: InspectionSettings, *, name: str) -> Inspection:
+    """Inspect an image file whose content has been read; one that cannot be decoded becomes a record that says why."""
+    started = time.perf_counter()
+    origin = {"image_path": str(path), "content_sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        image = image_io.decode_image(data, name=name, max_pixels=settings.config.preprocessing.max_image_pixels)
+    except UnreadableImage as error:
+        result = Inspection(_blank_record(name, settings, UNREADABLE, str(error)))
+    else:
+        result = inspect_image(image, settings, flat_field=flat_field_of(settings.config))
+    record = replace(result.record, **origin, processing_time_s=time.perf_counter() - started)
     return replace(result, record=record)
 
 

@@ -6,37 +6,50 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+# before NumPy is loaded: more BLAS threads than one cost a quarter more CPU time and gain nothing
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from cli.arguments import Parser, count, diameter_um, path
-from errors import ExitCode, NoImagesError, OutputError, UsageError, refuse_to_start
+from errors import ExitCode, InputStalled, NoImagesError, OutputError, UsageError, WorkersFailed, refuse_to_start
 
 try:
-    from rich.console import Console
+    if __name__ != "__mp_main__":  # a worker process imports this file, too, and needs nothing of it
+        from rich.console import Console
 
-    import batch
-    import image_io
-    import reporting
-    from calibration import DEFAULT_PATH, load_calibration
-    from cli import output_folder, prompts, run_info
-    from cli.calibration_checks import batch_warnings
-    from cli.image_files import Found, ImageFile, find_images, name_results, natural_key, same_file_key
-    from cli.job_settings import choose_settings, describe_settings
-    from cli.logs import logging_to_file
-    from cli.program import run_program
-    from cli.screen import is_terminal, progress_bar, say
-    from config_loader import load_config
-    from inspection import InspectionSettings
-    from records import FAIL, PASS, UNGRADED, InspectionRecord
-    from settings import Config
+        import batch
+        import image_io
+        import reporting
+        from calibration import DEFAULT_PATH, load_calibration
+        from cli import output_folder, prompts, run_info
+        from cli.calibration_checks import batch_warnings
+        from cli.image_files import Found, find_images
+        from cli.interrupts import StopRequest
+        from cli.job_settings import choose_settings, describe_settings
+        from cli.logs import logging_to_file
+        from cli.plan import go_on
+        from cli.program import run_program
+        from cli.screen import is_terminal, progress_bar, say
+        from cli.watching import watch
+        from config_loader import load_config
+        from inspection import InspectionSettings
+        from records import FAIL, PASS, UNGRADED
+        from results_file import ResultsFile
+        from settings import Config
+        from workers.backend import Backend, InThisProcess
+        from workers.pool import Pool, available_cores
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("main.py", error))
 
 CONFIG_PATH = Path(__file__).resolve().parent / "config.json"
+RESUMABLE = "What is finished is complete: the same command with --resume goes on from there."
 logger = logging.getLogger("dscope")
 
 
@@ -94,8 +107,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="cladding diameter in micrometres: gives every image its scale",
     )
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
-    add("--jobs", type=count, default=1, metavar="N", help="accepted for scripts; images are inspected one by one")
+    add("--jobs", type=count, metavar="N", help="inspect N images at once (default: one per core)")
     add("--recursive", action="store_true", help="search subfolders, too")
+    add("--watch", action="store_true", help="go on with the images that appear in INPUT, until Ctrl-C")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="keep the results in OUTPUT and inspect the others")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in OUTPUT")
@@ -111,6 +125,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
     options = parser.parse_args(None if argv is None else list(argv))
     options.argv = sys.argv[1:] if argv is None else list(argv)
+    if options.watch and (options.dry_run or options.check_config):
+        raise UsageError("--watch does not go with --dry-run or --check-config.")
     options.output = options.output or _default_output()
     if options.core_um and options.cladding_um and options.core_um >= options.cladding_um:
         raise UsageError(
@@ -136,9 +152,9 @@ def ask_for_missing(options: argparse.Namespace, config: Config) -> argparse.Nam
 
 
 def collect_images(options: argparse.Namespace) -> Found:
-    """The images to inspect; raises :class:`NoImagesError` when there is none."""
+    """The images to inspect; raises :class:`NoImagesError` when there is none, and none can come."""
     found = find_images(options.inputs, recursive=options.recursive)
-    if not found.paths:
+    if not found.paths and (found.problems or not options.watch):
         why = "; ".join((*found.problems, *found.ignored)) or f"none in '{', '.join(options.inputs)}'"
         has_folder = any(Path(text).is_dir() for text in options.inputs)
         remedy = "Use --recursive to search subfolders." if has_folder and not options.recursive else ""
@@ -159,61 +175,85 @@ def inspect_all(
 ) -> ExitCode:
     """Inspect the images and write all reports; what is finished stays complete whatever ends the batch."""
     folder: Path = options.output
-    images = prepare_output(options, settings, found)
-    description = run_info.describe_run(
+    output_folder.create(folder)
+    with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
+        job = batch.Job(settings, run_info.settings_hash(settings), output_options(options))
+        if options.overwrite:
+            output_folder.start_over(folder, found.paths)
+        results, plan = go_on(folder, found.paths, job.settings_sha256)
+        description = describe_run(options, settings, doubts)
+        reporting.write_run_json(folder, description)
+        log_start(options, settings, found)
+        log_doubts(doubts)
+        try:
+            with start_backend(options, job, found) as backend, open_progress(options, found, console) as advance:
+
+                def inspect(paths: Sequence[Path]) -> None:
+                    batch.run(stop.until(plan.tasks(paths)), job, backend, results, advance)
+
+                def look_again() -> Sequence[Path]:
+                    return find_images(options.inputs, recursive=options.recursive).paths
+
+                if options.watch:
+                    report = partial(write_reports, folder, results, description)
+                    watch(look_again, inspect, report, settings.config.batch, stop)
+                else:
+                    inspect(found.paths)
+        except (OutputError, InputStalled, WorkersFailed) as error:
+            with suppress(Exception):
+                write_reports(folder, results, description)
+            raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error
+        except KeyboardInterrupt:
+            say(f"Interrupted before the reports were written. {RESUMABLE}")
+            return ExitCode.INTERRUPTED
+        write_reports(folder, results, description)
+        results.tidy()
+        return report_outcome(options, results, interrupted=stop.requested, has_problems=bool(found.problems))
+
+
+def output_options(options: argparse.Namespace) -> batch.OutputOptions:
+    """Where results go; as a full path, because workers may run elsewhere."""
+    may_hold_results = options.resume or options.watch
+    return batch.OutputOptions(options.output.absolute(), options.save_masks, options.save_zones, may_hold_results)
+
+
+def start_backend(options: argparse.Namespace, job: batch.Job, found: Found) -> Backend[batch.Task, batch.Finished]:
+    """What runs the inspections: this process, with OpenCV's threads, or several processes of one thread each."""
+    jobs = options.jobs or available_cores()
+    jobs = jobs if options.watch else min(jobs, len(found.paths))
+    config = replace(job.settings.config, raw={})  # for run.json only, and workers are waited for to read their job
+    work = partial(batch.inspect_and_write, replace(job, settings=replace(job.settings, config=config)))
+    if jobs == 1:
+        return InThisProcess(work)
+    return Pool(work, jobs, timeout_s=job.settings.config.batch.image_timeout_s)
+
+
+def open_progress(
+    options: argparse.Namespace, found: Found, console: Console
+) -> AbstractContextManager[Callable[[str], None]]:
+    """The progress bar, where it is wanted."""
+    total = None if options.watch else len(found.paths)
+    return progress_bar(console, total, wanted=not (options.no_progress or options.quiet))
+
+
+def describe_run(options: argparse.Namespace, settings: InspectionSettings, doubts: Sequence[str]) -> dict[str, Any]:
+    """The part of run.json that is known before the first image."""
+    return run_info.describe_run(
         settings,
         arguments=options.argv,
         config_path=options.config,
         calibration_path=options.calibration or DEFAULT_PATH,
         warnings=doubts,
     )
-    with logging_to_file(folder):
-        reporting.write_run_json(folder, description)
-        log_start(options, settings, images)
-        log_doubts(doubts)
-        output = batch.OutputOptions(folder, options.save_masks, options.save_zones)
-        interrupted = False
-        try:
-            wanted = not (options.no_progress or options.quiet)
-            with progress_bar(console, len(images), wanted=wanted) as advance:
-                batch.run(images, settings, output, lambda record: advance(record.image_filename))
-        except KeyboardInterrupt:
-            interrupted = True
-        except OutputError:
-            with suppress(Exception):
-                write_reports(folder, description)
-            raise
-        records = write_reports(folder, description)
-        return report_outcome(options, records, interrupted=interrupted, has_problems=bool(found.problems))
 
 
-def prepare_output(options: argparse.Namespace, settings: InspectionSettings, found: Found) -> list[ImageFile]:
-    """Make OUTPUT ready and return the images that are still to be inspected."""
-    folder: Path = options.output
-    earlier = [Path(record.image_path) for record in output_folder.read_records(folder)]
-    if options.overwrite:
-        output_folder.remove_results(folder, (*earlier, *found.paths))
-        earlier = []
-    elif earlier and run_info.earlier_settings_hash(folder / "run.json") != run_info.settings_hash(settings):
-        raise OutputError(
-            f"The results in {folder} were made with other settings and cannot be mixed with new ones.",
-            "Repeat the earlier options, use --overwrite, or choose another -o.",
-        )
-    output_folder.create(folder)
-    done = {same_file_key(path) for path in earlier}
-    missing = [path for path in found.paths if same_file_key(path) not in done]
-    return name_results(missing, taken_by=earlier)
-
-
-def log_start(options: argparse.Namespace, settings: InspectionSettings, images: Sequence[ImageFile]) -> None:
+def log_start(options: argparse.Namespace, settings: InspectionSettings, found: Found) -> None:
     """Say in the log what this run does."""
-    logger.info("Inspecting %s into %s", _counted(len(images)), options.output)
+    logger.info("Inspecting %s into %s", _counted(len(found.paths)), options.output)
     for line in describe_settings(settings):
         logger.info(line)
     if settings.cladding_um is None and settings.calibration is None:
         logger.warning("No scale is known: give --cladding-um or --fiber-type, or no image can pass or fail.")
-    if options.jobs > 1:
-        logger.info("--jobs %d: this version inspects the images one by one.", options.jobs)
 
 
 def log_doubts(doubts: Sequence[str]) -> None:
@@ -222,27 +262,25 @@ def log_doubts(doubts: Sequence[str]) -> None:
         logger.warning("%s", text)
 
 
-def write_reports(folder: Path, description: dict[str, Any]) -> list[InspectionRecord]:
-    """Write the reports from results.jsonl, and return its records in natural file-name order."""
-    records = sorted(output_folder.read_records(folder), key=lambda item: natural_key(Path(item.image_path)))
-    reporting.write_summary(folder, records)
-    counts = {"images": len(records), **batch.count_statuses(records)}
+def write_reports(folder: Path, results: ResultsFile, description: dict[str, Any]) -> None:
+    """Write the reports from results.jsonl, in natural file-name order."""
+    reporting.write_summary(folder, results.records())
+    counts = {"images": len(results), **results.counts()}
     reporting.write_run_json(folder, {**description, "end": run_info.now(), "counts": counts})
-    return records
 
 
 def report_outcome(
-    options: argparse.Namespace, records: Sequence[InspectionRecord], *, interrupted: bool, has_problems: bool
+    options: argparse.Namespace, results: ResultsFile, *, interrupted: bool, has_problems: bool
 ) -> ExitCode:
     """Print the closing summary and choose the exit code."""
-    counts = batch.count_statuses(records)
+    counts = results.counts()
     shown = ", ".join(f"{counts[status]} {status}" for status in (PASS, FAIL, UNGRADED) if status in counts)
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
-    say(f"{_counted(len(records))}: {', '.join(parts) or 'nothing finished'}")
+    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}")
     say(f"Reports: {options.output / 'summary_report.csv'}")
     if interrupted:
-        say("Interrupted: what is finished is complete; --resume goes on from there.")
+        say(f"Interrupted. {RESUMABLE}")
         return ExitCode.INTERRUPTED
     if failed or has_problems:
         return ExitCode.IMAGES_FAILED

@@ -140,6 +140,9 @@ class InspectionRecord:
     rule_set_verified: bool = True
     profile: str = ""
     timings_s: dict[str, float] = field(default_factory=dict)
+    content_sha256: str = ""  # of the file's bytes; empty where another try may end differently
+    settings_sha256: str = ""  # of everything besides the image that decides the record
+    result_name: str = ""  # what the names of its files in details/ start with
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready copy (NaN and infinities become None)."""

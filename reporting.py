@@ -8,10 +8,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import logging
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,6 @@ from settings import ReportingSettings
 SUMMARY_NAME = "summary_report.csv"
 RUN_NAME = "run.json"
 
-logger = logging.getLogger("dscope.reporting")
-
 
 def write_image_files(
     inspection: Inspection,
@@ -42,9 +38,10 @@ def write_image_files(
 ) -> None:
     """Write the files of one image into ``details_dir``, all named ``<stem>_...``; the folder is made when missing.
 
-    Always the table of defects; the annotated picture and the polar plot as ``reporting`` says; label image and zone
-    map with ``save_masks``, each zone as a sub-image with ``save_zones``. What the inspection has no data for is left
-    out: an unreadable image has only an empty table. Raises :class:`OutputError`.
+    Its parent is not: where it was removed in mid-run, a new one would hold only part of the results. Always the table
+    of defects; the annotated picture and the polar plot as ``reporting`` says; label image and zone map with
+    ``save_masks``, each zone as a sub-image with ``save_zones``. What the inspection has no data for is left out: an
+    unreadable image has only an empty table. Raises :class:`OutputError`.
     """
     _make_folder(details_dir)
     record, compression = inspection.record, reporting.png_compression
@@ -78,52 +75,16 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
     return np.dstack([grey, grey, grey, alpha])
 
 
-def append_record(path: Path, record: InspectionRecord) -> None:
-    """Append one record as a line of JSON and see it onto the disk; a line cut off by a crash is closed first."""
-    line = _json_text(record.to_dict()) + "\n"
-    try:
-        with open(path, "a+b") as file:
-            if file.tell() > 0:
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    line = "\n" + line
-            file.write(_encoded(line))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise _output_error(path, error) from error
+def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None:
+    """Write ``summary_report.csv``: one row per record, in their order; the header alone for none.
 
-
-def read_records(path: Path) -> list[InspectionRecord]:
-    """Read the records of a ``results.jsonl``, in the order of the lines; none when the file is missing.
-
-    A line that is no record (a crash cut it off) is left out, with a warning in the log: its image counts as not done.
+    Only the rows are kept in memory.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise OutputError(f"Cannot read {path}: {error.strerror or error}.", "Choose another -o.") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(InspectionRecord.from_dict(json.loads(line)))
-        except (ValueError, TypeError, AttributeError, KeyError):
-            if line.strip():
-                logger.warning("%s, line %d is not a complete record and is left out.", path.name, number)
-    return records
-
-
-def write_summary(output_dir: Path, records: Sequence[InspectionRecord]) -> None:
-    """Write ``summary_report.csv``: one row per record, in their order; the header alone for none."""
-    _make_folder(output_dir)
     write_bytes(output_dir / SUMMARY_NAME, csv_bytes(summary_table(records)))
 
 
 def write_run_json(output_dir: Path, mapping: Mapping[str, Any]) -> None:
     """Write ``run.json``. Paths, dates, dataclasses and NumPy numbers become JSON; an undefined number becomes null."""
-    _make_folder(output_dir)
     write_bytes(output_dir / RUN_NAME, _encoded(_json_text(_plain_json(mapping), indent=2) + "\n"))
 
 
@@ -165,7 +126,7 @@ def _encoded(text: str) -> bytes:
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
     except OSError as error:
         raise _output_error(path, error) from error
 

@@ -123,6 +123,17 @@ class ReportingSettings:
     png_compression: int
 
 
+@dataclass(frozen=True)
+class BatchSettings:
+    """How a batch is worked off; nothing here changes a result."""
+
+    image_timeout_s: float
+    read_timeout_s: float
+    max_stalls: int
+    poll_s: float
+    settle_s: float
+
+
 # --- fibres and acceptance rules -----------------------------------------------------------------------------------
 
 
@@ -245,6 +256,7 @@ class Config:
     calibration: CalibrationSettings
     camera: CameraSettings
     reporting: ReportingSettings
+    batch: BatchSettings
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

@@ -8,9 +8,10 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from image_io import IMAGE_SUFFIXES
 
@@ -76,29 +77,34 @@ def natural_key(path: Path) -> tuple:
     return _natural(path.name), _natural(str(path.parent))
 
 
-def name_results(paths: Sequence[Path], *, taken_by: Sequence[Path] = ()) -> list[ImageFile]:
+def name_results(paths: Sequence[Path], *, kept: Mapping[Path, str] = MappingProxyType({})) -> list[ImageFile]:
     """Give every image a result name that no other image has, on file systems that ignore case, too.
 
-    Clashing names get the extension, then the folders. ``taken_by`` are images with results from an earlier run: every
-    name that these may have used is left to them.
+    Clashing names get the extension, then the folders. ``kept`` are the result names that images have from earlier:
+    they stay theirs, and the other images are called as if all had been named at once. "" stands for every name that
+    the image may have.
     """
-    reserved = {_key(_result_name(path, level)) for path in taken_by for level in range(_levels(path))}
+    owners = {
+        _key(name): path
+        for path, own in kept.items()
+        for name in ([own] if own else [_result_name(path, level) for level in range(_levels(path))])
+    }
     levels = dict.fromkeys(paths, 0)
     while True:
         names = {path: _key(_result_name(path, level)) for path, level in levels.items()}
         counts = Counter(names.values())
-        clashing = [path for path, name in names.items() if counts[name] > 1 or name in reserved]
+        clashing = [path for path, name in names.items() if counts[name] > 1 or owners.get(name, path) != path]
         raised = [path for path in clashing if levels[path] < _levels(path)]
         if not raised:
             break
         for path in raised:
             levels[path] += 1
-    same_name = Counter(_key(path.name) for path in (*paths, *taken_by))
+    same_name = Counter(_key(path.name) for path in {*paths, *kept})
     return [
         ImageFile(
             path,
             f"{path.parent.name}/{path.name}" if same_name[_key(path.name)] > 1 else path.name,
-            _result_name(path, level),
+            kept.get(path) or _result_name(path, level),
         )
         for path, level in levels.items()
     ]

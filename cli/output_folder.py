@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names, same_file_key
+from cli.file_lock import take_lock
+from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names
 from errors import OutputError
-from records import ZONE_NAMES, InspectionRecord
+from records import ZONE_NAMES
+from results_file import ResultsFile
 
-logger = logging.getLogger("dscope.output")
+LOCK_FILE = ".running.lock"
+_PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
 _RESULT_FILES = (RESULTS_FILE, "summary_report.csv", "report.html", "run.json")
 _DETAIL_ENDINGS = (
     "_annotated.png",
@@ -51,6 +54,12 @@ def create(folder: Path) -> None:
         ) from error
 
 
+def start_over(folder: Path, images: Iterable[Path]) -> None:
+    """Delete all results of earlier runs in ``folder``, and what the next one would write over."""
+    earlier = [Path(entry.image_path) for entry in ResultsFile(folder / RESULTS_FILE)]
+    remove_results(folder, (*earlier, *images))
+
+
 def remove_results(folder: Path, inspected: Iterable[Path]) -> None:
     """Delete the results of earlier runs that inspected these images; every other file stays, the logs too.
 
@@ -65,27 +74,46 @@ def remove_results(folder: Path, inspected: Iterable[Path]) -> None:
         for name in _RESULT_FILES:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"Cannot remove old results: {error}.", "Choose another -o.") from error
+        raise _cannot_remove(error) from error
 
 
-def read_records(folder: Path) -> list[InspectionRecord]:
-    """The records in results.jsonl, one per image, in the order of writing; none when there is no such file.
-
-    A line that is no record, as a crash leaves it, is skipped with a warning. Raises :class:`OutputError`.
-    """
-    path = folder / RESULTS_FILE
-    records: dict[str, InspectionRecord] = {}
+def remove_details(details: Path, stem: str) -> None:
+    """Delete the files of one image, as another look at it may write fewer; raises :class:`OutputError`."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    record = InspectionRecord.from_dict(json.loads(line))
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    logger.warning("%s, line %d is not a complete record: skipped.", path, number)
-                    continue
-                records[same_file_key(record.image_path)] = record
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        for ending in _DETAIL_ENDINGS:
+            (details / f"{stem}{ending}").unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"Cannot read {path}: {error.strerror or error}.", "Choose another -o.") from error
-    return list(records.values())
+        raise _cannot_remove(error) from error
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete the temporary files that a killed run has left; raises :class:`OutputError`."""
+    try:
+        for place in (folder, folder / DETAILS_FOLDER):
+            for path in place.glob(".*.tmp"):
+                if _PARTIAL.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_remove(error) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other runs out of ``folder`` while the block runs; raises :class:`OutputError` when one is in there.
+
+    The system gives the lock back when the process ends, however it does. Where the file system knows no locks there
+    is none.
+    """
+    path = folder / LOCK_FILE
+    try:
+        file = open(path, "ab")  # noqa: SIM115 (an error of the block is not one of the lock)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.", "Choose another -o.") from error
+    with file:
+        if not take_lock(file.fileno()):
+            raise OutputError(f"Another run is writing to {folder}.", "Wait for its end, or choose another -o.")
+        yield
+
+
+def _cannot_remove(error: OSError) -> OutputError:
+    return OutputError(f"Cannot remove old results: {error}.", "Choose another -o.")

@@ -29,7 +29,7 @@ def settings_hash(settings: InspectionSettings) -> str:
     """SHA-256 of everything that decides a record; equal when two runs may be mixed in one report."""
     calibration, flat_field = settings.calibration, settings.config.preprocessing.flat_field_image
     content = {
-        "config": settings.config.raw,
+        "config": {name: section for name, section in settings.config.raw.items() if name != "batch"},
         "rule_set": settings.rule_set.name,
         "core_um": settings.core_um,
         "cladding_um": settings.cladding_um,

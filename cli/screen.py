@@ -39,8 +39,8 @@ def say(*lines: object) -> None:
 
 
 @contextmanager
-def progress_bar(console: Console, total: int, *, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """A progress bar on a terminal, nothing elsewhere; the call names what was finished.
+def progress_bar(console: Console, total: int | None, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """A progress bar on a terminal, nothing elsewhere; the call names what was finished. ``total`` may be unknown.
 
     Drawn by the caller's thread: decoders borrow stderr.
     """

@@ -14,6 +14,7 @@ from configuration.build import build
 from configuration.schema_errors import Path, Problem, unknown_name
 from records import DEFECT_CLASSES, FAIL, PASS, UNGRADED, ZONE_NAMES
 from settings import (
+    BatchSettings,
     Config,
     CoreRule,
     Criterion,
@@ -40,6 +41,8 @@ def find_problems(tree: Mapping[str, Any], broken: Collection[Path]) -> Iterator
         yield from _detection(parts["detection"])
     if "reporting" in parts:
         yield from _colors(parts["reporting"])
+    if "batch" in parts:
+        yield from _time_limits(parts["batch"])
     yield from _rule_set_names(parts, rule_set_names)
     for name, fiber in parts["fiber_types"].items():
         yield from _fiber_type(fiber, ("fiber_types", name))
@@ -113,6 +116,15 @@ def _colors(reporting: ReportingSettings) -> Iterator[Problem]:
         for name in names:
             if name not in getattr(reporting, key):
                 yield Problem(("reporting", key, name), "missing; expected a colour as #RRGGBB")
+
+
+def _time_limits(batch: BatchSettings) -> Iterator[Problem]:
+    if batch.read_timeout_s >= batch.image_timeout_s:
+        yield Problem(
+            ("batch", "read_timeout_s"),
+            f"{batch.read_timeout_s:g} is too large; "
+            f"expected a number below image_timeout_s = {batch.image_timeout_s:g}, which includes reading",
+        )
 
 
 # --- fibres --------------------------------------------------------------------------------------------------------

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from typing import TypeVar
-
-import cv2
 
 from evaluation.assessment import assess_file, not_assessed
 from evaluation.matching import JUDGED_SHARE
 from evaluation.results import ImageResult
 from evaluation.truth import TruthImage
 from inspection import InspectionSettings
+from workers.pool import Pool
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,37 +48,20 @@ def assess_task(task: Task) -> ImageResult:
 
 
 def run_tasks(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[tuple[T, R | None]]:
-    """Every task with its result, in order; None where a task ended its process.
-
-    A process that dies takes the others of its pool along, whose tasks are then done one by one.
-    """
+    """Every task with its result, in order; None where a task ended its process, twice."""
     if min(jobs, len(tasks)) <= 1:
         yield from ((task, work(task)) for task in tasks)
         return
+    waiting: dict[int, R | None] = {}
     done = 0
-    while done < len(tasks):
-        for task, result in _until_death(work, tasks[done:], jobs):
-            done += 1
-            yield task, result
-        for task in tasks[done : done + jobs]:  # none is left, or the one to blame is among them
-            done += 1
-            yield next(_until_death(work, [task], 1), (task, None))
+    with Pool(partial(_numbered, work), min(jobs, len(tasks))) as pool:
+        for outcome in pool.run(enumerate(tasks)):
+            number, _ = outcome.task
+            waiting[number] = outcome.result
+            while done in waiting:
+                yield tasks[done], waiting.pop(done)
+                done += 1
 
 
-def _until_death(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[tuple[T, R]]:
-    """Results in order, up to the first task that a dying process took along."""
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), _prepare_worker)
-    try:
-        futures: list[Future[R]] = [pool.submit(work, task) for task in tasks]
-        for task, future in zip(tasks, futures, strict=True):
-            yield task, future.result()
-    except BrokenProcessPool:
-        return
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    """One thread per process; Ctrl-C is the business of the process that waits."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _numbered(work: Callable[[T], R], task: tuple[int, T]) -> R:
+    return work(task[1])

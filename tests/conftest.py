@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import re
+import subprocess
+import sys
 
+import fake_inspections
 import pytest
+from main_runs import KNOWN
 
 import batch
 import main
-from records import FAIL, LOCALIZATION_FAILED, PASS, UNGRADED, UNREADABLE, Inspection, InspectionRecord
-
-STATUS_BY_PREFIX = {"pass": PASS, "fail": FAIL, "ungraded": UNGRADED, "lost": LOCALIZATION_FAILED, "bad": UNREADABLE}
 
 
 @pytest.fixture
 def isolated(tmp_path, monkeypatch):
-    """Results go to a temporary folder, and no calibration.json of this machine is used."""
+    """Results go to a temporary folder, no calibration.json of this machine is used, all work is done in here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(main, "DEFAULT_PATH", tmp_path / "absent.json")
+    monkeypatch.setattr(main, "available_cores", lambda: 1)
 
 
 @pytest.fixture
 def by_name(isolated, monkeypatch):
     """Replace the inspection by one that takes the status from the file's name."""
+    monkeypatch.setattr(batch, "inspect_bytes", fake_inspections.inspect_by_name)
 
-    def inspect(path, settings, *, name):
-        status = STATUS_BY_PREFIX[re.search("[a-z]+", path.name)[0]]
-        return Inspection(InspectionRecord(image_filename=name, image_path=str(path), status=status))
 
-    monkeypatch.setattr(batch, "inspect_file", inspect)
+@pytest.fixture
+def program(isolated):
+    """Start main.py as a process, on in/ into out/ with two jobs, with outcomes by name; it is ended with the test."""
+    running = []
+
+    def start(*options):
+        command = [sys.executable, fake_inspections.__file__, "in", "-o", "out", *KNOWN, "--jobs", "2", *options]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()

@@ -15,9 +15,9 @@ from faces import clean_grey, clean_png, face_scene, write
 from PIL import Image
 
 import main
-from cli import output_folder
 from errors import ExitCode
 from records import FAIL, LOCALIZATION_FAILED, PASS, UNREADABLE
+from results_file import read_records
 
 ROOT = Path(main.__file__).parent
 
@@ -98,7 +98,7 @@ def outcome(tmp_path_factory):
         code = main.main(arguments)
     records = {
         Path(record.image_path).relative_to(folder / "in").as_posix(): record
-        for record in output_folder.read_records(folder / "out")
+        for record in read_records(folder / "out" / "results.jsonl")
     }
     with open(folder / "out" / "summary_report.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

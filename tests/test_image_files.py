@@ -83,8 +83,9 @@ def test_pipes_are_left_alone(tmp_path):
 # --- result names --------------------------------------------------------------------------------------------------
 
 
-def stems(*paths, taken_by=()):
-    return [image.stem for image in name_results([Path(path) for path in paths], taken_by=[Path(p) for p in taken_by])]
+def stems(*paths, kept=()):
+    earlier = {Path(path): name for path, name in dict(kept).items()}
+    return [image.stem for image in name_results([Path(path) for path in paths], kept=earlier)]
 
 
 def test_clashing_names_get_the_extension_then_the_folder():
@@ -116,8 +117,8 @@ def test_no_name_is_ever_given_twice():
 
 
 def test_names_of_an_earlier_run_are_left_to_it():
-    assert stems("/e/a.png", taken_by=["/d/a.png"]) == ["e_a_png"]
-    assert stems("/d/a.jpg", taken_by=["/d/a.png"]) == ["a_jpg"]
+    assert stems("/e/a.png", kept={"/d/a.png": ""}) == ["e_a_png"]
+    assert stems("/d/a.jpg", kept={"/d/a.png": ""}) == ["a_jpg"]
 
 
 def test_natural_order_is_total():

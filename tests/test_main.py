@@ -56,6 +56,8 @@ USAGE = {
     "half a job": ["in", "--jobs", "1.5"],
     "resume and overwrite": ["in", "--resume", "--overwrite"],
     "loud and quiet": ["in", "-v", "-q"],
+    "watching without doing": ["in", "--watch", "--dry-run"],
+    "watching a check": ["in", "--watch", "--check-config"],
     "an output without a name": ["in", "-o", ""],
     "missing config": ["in", "-c", "none.json"],
     "missing calibration": ["in", "--calibration", "none.json"],

@@ -1,8 +1,10 @@
 """What main.py leaves in OUTPUT: whatever ends the batch, with --resume and --overwrite, tables, log and run.json."""
 
+import itertools
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import batch
 import main
 import reporting
 from errors import ExitCode, OutputError
+from results_file import ResultsFile, read_records
 
 pytestmark = pytest.mark.usefixtures("isolated")
 
@@ -38,39 +41,65 @@ def test_results_of_another_run_are_not_touched(by_name, capsys):
 
 def test_a_full_disk_keeps_what_was_finished(by_name, monkeypatch, capsys):
     images("pass1.png", "pass2.png", "pass3.png")
-    append = reporting.append_record
+    append = ResultsFile.append
 
-    def full_at_3(path, record):
+    def full_at_3(results, record):
         if record.image_filename == "pass3.png":
             raise OutputError("Cannot write results.jsonl: No space left on device.")
-        append(path, record)
+        append(results, record)
 
-    monkeypatch.setattr(reporting, "append_record", full_at_3)
+    monkeypatch.setattr(ResultsFile, "append", full_at_3)
     assert main.main(["in", "-o", "out", *KNOWN]) == ExitCode.OUTPUT_UNUSABLE
-    assert "No space left" in one_sentence(capsys.readouterr())
+    said = one_sentence(capsys.readouterr())
+    assert "No space left" in said and "--resume" in said
     assert list(statuses()) == ["pass1.png", "pass2.png"]
-    monkeypatch.setattr(reporting, "append_record", append)
+    monkeypatch.setattr(ResultsFile, "append", append)
     assert main.main(["in", "-o", "out", *KNOWN, "--resume"]) == ExitCode.OK
     assert list(statuses()) == ["pass1.png", "pass2.png", "pass3.png"]
 
 
-def test_an_interrupted_batch_is_complete_so_far_and_can_be_resumed(by_name, monkeypatch, capsys):
-    images("pass1.png", "pass2.png", "pass10.png")
-    inspect, calls = batch.inspect_file, []
+def watched(monkeypatch, act=lambda path: None):
+    """Names of the images that are inspected, as they are; ``act`` is called with the path of each before."""
+    inspect, calls = batch.inspect_bytes, []
 
-    def interrupted(path, settings, *, name):
+    def inspect_and_note(data, path, settings, *, name):
         calls.append(path.name)
-        if path.name == "pass2.png":
-            raise KeyboardInterrupt
-        return inspect(path, settings, name=name)
+        act(path)
+        return inspect(data, path, settings, name=name)
 
-    monkeypatch.setattr(batch, "inspect_file", interrupted)
-    assert main.main(["in", "-o", "out"]) == ExitCode.INTERRUPTED
-    assert list(statuses()) == ["pass1.png"]
+    monkeypatch.setattr(batch, "inspect_bytes", inspect_and_note)
+    return calls
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_image_under_way_and_the_rest_is_resumed(by_name, monkeypatch, capsys, number):
+    images("pass1.png", "pass2.png", "pass10.png")
+    with monkeypatch.context() as patch:
+        watched(patch, lambda path: os.kill(os.getpid(), number) if path.name == "pass2.png" else None)
+        assert main.main(["in", "-o", "out"]) == ExitCode.INTERRUPTED
+    assert list(statuses()) == ["pass1.png", "pass2.png"]
     assert "--resume" in capsys.readouterr().out
-    monkeypatch.setattr(batch, "inspect_file", lambda *a, **k: calls.append(a[0].name) or inspect(*a, **k))
+    calls = watched(monkeypatch)
     assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
-    assert calls == ["pass1.png", "pass2.png", "pass2.png", "pass10.png"]
+    assert calls == ["pass10.png"]
+    assert list(statuses()) == ["pass1.png", "pass2.png", "pass10.png"]
+
+
+def test_a_second_signal_ends_at_once(by_name, monkeypatch, capsys):
+    images("pass1.png", "pass2.png", "pass10.png")
+
+    def twice(path):
+        if path.name == "pass2.png":
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        watched(patch, twice)
+        assert main.main(["in", "-o", "out"]) == ExitCode.INTERRUPTED
+    captured = capsys.readouterr()
+    assert "--resume" in captured.out and "Traceback" not in captured.err
+    assert [record.image_filename for record in read_records(Path("out/results.jsonl"))] == ["pass1.png"]
+    assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
     assert list(statuses()) == ["pass1.png", "pass2.png", "pass10.png"]
 
 
@@ -100,12 +129,72 @@ def test_odd_file_names(by_name, monkeypatch, capsys, name):
 # --- resume and overwrite --------------------------------------------------------------------------------------------
 
 
-def test_resuming_with_other_settings_is_refused(by_name, capsys):
-    images("pass.png")
+def test_resuming_with_other_settings_inspects_again(by_name, monkeypatch):
+    images("pass1.png", "pass2.png")
     assert main.main(["in", "-o", "out", "--cladding-um", "125"]) == ExitCode.OK
+    calls = watched(monkeypatch)
+    assert main.main(["in", "-o", "out", "--resume", "--cladding-um", "140"]) == ExitCode.OK
+    assert calls == ["pass1.png", "pass2.png"]
+    assert len({record.settings_sha256 for record in read_records(Path("out/results.jsonl"))}) == 1
+
+
+def test_results_of_other_images_with_other_settings_are_not_mixed(by_name, capsys):
+    images("pass1.png", "pass2.png")
+    assert main.main(["in", "-o", "out", "--cladding-um", "125"]) == ExitCode.OK
+    before = Path("out/results.jsonl").read_bytes()
     capsys.readouterr()
-    assert main.main(["in", "-o", "out", "--resume", "--cladding-um", "140"]) == ExitCode.OUTPUT_UNUSABLE
+    some = ["in/pass1.png", "-o", "out", "--resume"]
+    assert main.main([*some, "--cladding-um", "140"]) == ExitCode.OUTPUT_UNUSABLE
     assert "other settings" in one_sentence(capsys.readouterr())
+    assert Path("out/results.jsonl").read_bytes() == before
+    assert main.main([*some, "--cladding-um", "125"]) == ExitCode.OK
+    assert list(statuses()) == ["pass1.png", "pass2.png"]
+
+
+def test_resuming_inspects_what_has_changed_and_nothing_else(by_name, monkeypatch):
+    images("pass1.png", "pass2.png", "pass3.png")
+    assert main.main(["in", "-o", "out"]) == ExitCode.OK
+    write(Path("in/pass2.png"), b"another picture")
+    os.utime("in/pass3.png", (0, 0))
+    calls = watched(monkeypatch)
+    assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
+    assert calls == ["pass2.png"]
+    assert list(statuses()) == ["pass1.png", "pass2.png", "pass3.png"]
+
+
+@pytest.mark.parametrize("fields", [("content_sha256",), ("settings_sha256", "content_sha256", "result_name")])
+def test_records_that_do_not_say_what_they_depend_on_are_made_again(by_name, monkeypatch, fields):
+    images("pass1.png", "pass2.png")
+    assert main.main(["in", "-o", "out"]) == ExitCode.OK
+    path = Path("out/results.jsonl")
+    before = path.read_bytes()
+    first, second = before.splitlines(keepends=True)
+    plain = json.loads(first)
+    for field in fields:
+        del plain[field]
+    path.write_bytes(json.dumps(plain).encode() + b"\n" + second)
+    calls = watched(monkeypatch)
+    assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
+    assert calls == ["pass1.png"]
+    assert untimed(path.read_bytes()) == untimed(before)
+
+
+def untimed(data):
+    return re.sub(rb'"processing_time_s": [^,]+', b"", data)
+
+
+def test_names_after_a_kill_are_those_of_an_undisturbed_run(by_name):
+    images("pass.png", folder="in/a")
+    images("pass.png", "pass.jpg", folder="in/b")
+    run = ["in", "--recursive", "-o", "out"]
+    assert main.main(run) == ExitCode.OK
+    path = Path("out/results.jsonl")
+    whole, files = path.read_bytes(), sorted(os.listdir("out/details"))
+    for left in itertools.permutations(whole.splitlines(keepends=True), 2):
+        path.write_bytes(b"".join(left))
+        assert main.main([*run, "--resume"]) == ExitCode.OK
+        assert untimed(path.read_bytes()) == untimed(whole)
+        assert sorted(os.listdir("out/details")) == files
 
 
 def test_resuming_never_overwrites_files_of_an_image_of_the_same_name(by_name):
@@ -114,7 +203,7 @@ def test_resuming_never_overwrites_files_of_an_image_of_the_same_name(by_name):
     assert main.main(["a", "-o", "out"]) == ExitCode.OK
     assert main.main(["b", "-o", "out", "--resume"]) == ExitCode.OK
     tables = {path.name for path in Path("out/details").glob("*_report.csv")}
-    assert tables == {"pass_report.csv", "b_pass_png_report.csv"}
+    assert tables == {"pass_report.csv", "pass_png_report.csv"}
     assert len(statuses()) == 2
 
 
@@ -147,11 +236,11 @@ def test_results_are_listed_in_natural_order(by_name):
 
 def test_the_log_file_tells_the_story(by_name):
     images("pass1.png", "lost2.png")
-    main.main(["in", "-o", "out", "--jobs", "3"])
+    main.main(["in", "-o", "out"])
     (log,) = Path("out").glob("inspection_*.log")
     assert re.fullmatch(r"inspection_\d{4}-\d\d-\d\d\.log", log.name)
     text = log.read_text(encoding="utf-8")
-    for part in ("Inspecting 2 images", "Rule set:", "Processing pass1.png...", "Duration:", "lost2.png", "--jobs 3"):
+    for part in ("Inspecting 2 images", "Rule set:", "Processing pass1.png...", "Duration:", "lost2.png"):
         assert part in text
 
 

@@ -120,9 +120,7 @@ def test_file_names_stay_text(name):
 def test_a_file_name_that_is_not_unicode_is_written_nevertheless(tmp_path):
     record = dataclasses.replace(make_inspection().record, image_filename="a\udcff.png")
     reporting.write_summary(tmp_path, [record])
-    reporting.append_record(tmp_path / "results.jsonl", record)
     assert b"a\\udcff.png" in (tmp_path / "summary_report.csv").read_bytes()
-    assert reporting.read_records(tmp_path / "results.jsonl")[0].image_filename == "a\udcff.png"
 
 
 def test_the_program_starts_without_pandas_and_matplotlib():
@@ -132,31 +130,7 @@ def test_the_program_starts_without_pandas_and_matplotlib():
     assert done.stdout == "[]\n"
 
 
-# --- records and run.json ------------------------------------------------------------------------------------------
-
-
-def test_records_survive_the_file(tmp_path):
-    path = tmp_path / "results.jsonl"
-    records = [make_inspection(make_defect(), status=FAIL).record, failed_inspection(UNREADABLE).record]
-    for record in records:
-        reporting.append_record(path, record)
-    assert len(path.read_bytes().splitlines()) == 2
-    assert [repr(record) for record in reporting.read_records(path)] == [repr(record) for record in records]
-
-
-def test_a_line_cut_off_by_a_crash_costs_only_itself(tmp_path, caplog):
-    path = tmp_path / "results.jsonl"
-    record = make_inspection().record
-    reporting.append_record(path, record)
-    with open(path, "ab") as file:
-        file.write(b'{"image_filename": "half')
-    reporting.append_record(path, record)
-    assert len(reporting.read_records(path)) == 2
-    assert "line 2" in caplog.text
-
-
-def test_no_results_yet_is_no_record(tmp_path):
-    assert reporting.read_records(tmp_path / "results.jsonl") == []
+# --- run.json --------------------------------------------------------------------------------------------------------
 
 
 def test_run_json_takes_what_a_run_is_described_by(tmp_path):
@@ -249,7 +223,7 @@ def test_inputs_are_not_changed():
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("part", ["details", "summary", "record", "run", "read"])
+@pytest.mark.parametrize("part", ["details", "summary", "run"])
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, part):
     """A file stands where the folder should be: that stops the superuser too."""
     blocked = tmp_path / "file"
@@ -257,11 +231,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, part):
     calls = {
         "details": lambda: reporting.write_image_files(make_inspection(), blocked / "details", "a", REPORTING),
         "summary": lambda: reporting.write_summary(blocked, []),
-        "record": lambda: reporting.append_record(blocked / "results.jsonl", make_inspection().record),
         "run": lambda: reporting.write_run_json(blocked, {}),
-        "read": lambda: reporting.read_records(tmp_path),
     }
-    with pytest.raises(OutputError, match=r"Cannot (write|read)") as caught:
+    with pytest.raises(OutputError, match="Cannot write") as caught:
         calls[part]()
     assert caught.value.remedy
 
