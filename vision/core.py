@@ -9,7 +9,7 @@ import numpy as np
 
 from records import NAN, Ellipse
 from vision.geometry import unwrap
-from vision.robust import SPREAD
+from vision.robust import SPREAD, medians, nanmedian
 from vision.settings import CoreSettings
 
 SECTORS = 12
@@ -35,9 +35,12 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     polar = unwrap(grey, cladding, radii, np.arange(360) * (2 * np.pi / 360))
     if len(radii) < 2 * SAMPLES or np.isfinite(polar).mean() < 0.6:
         return NAN
-    polar = np.where(np.isfinite(polar), polar, np.nanmedian(polar, axis=0)[None, :])
-    polar = cv2.GaussianBlur(polar.astype(np.float32), (0, 0), sigmaX=max(1.0, 0.006 * radius) / spacing, sigmaY=0.1)
-    profile = np.median(polar, axis=0)
+    hidden = np.isnan(polar)
+    if hidden.any():
+        polar = np.where(hidden, nanmedian(polar)[None, :].astype(np.float32), polar)
+    polar = cv2.GaussianBlur(polar, (0, 0), sigmaX=max(1.0, 0.006 * radius) / spacing, sigmaY=0.1)
+    rings = cv2.transpose(polar)
+    profile = medians(rings)
     outermost = min(settings.max_radius_share, OUTERMOST_SHARE - LEAST_ROOM) * radius
     considered = (radii >= settings.min_radius_share * radius) & (radii <= outermost)
     steps = np.where(considered, _level_steps(profile, radii, radii, radius), 0.0)
@@ -52,7 +55,7 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     unrest = SPREAD * float(np.median(spread)) + 0.1
     if size < settings.min_step_grey or size < settings.min_step_sigma * unrest:
         return NAN
-    sectors = np.median(polar.reshape(SECTORS, -1, len(radii)), axis=1)
+    sectors = medians(rings.reshape(len(radii) * SECTORS, -1)).reshape(len(radii), SECTORS).T
     around = radii[best] + radius * np.linspace(-DECENTRED, DECENTRED, 5)
     rises = [np.max(_level_steps(np.sign(steps[best]) * s, radii, around, radius)) for s in sectors]
     if np.mean(np.array(rises) > LEAST_AGREEMENT * size) < settings.min_sector_share:

@@ -19,13 +19,26 @@ def robust_spread(values: np.ndarray, *, tails: bool = True) -> float:
     return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
 
 
+def medians(values: np.ndarray) -> np.ndarray:
+    """Row medians of (n, k) values without NaN, (n,).
+
+    numpy's own median also selects the largest value, to look for NaN, and that costs it five times as long.
+    """
+    half = values.shape[1] // 2
+    parted = np.partition(values, half, axis=1)
+    if values.shape[1] % 2:
+        return parted[:, half]
+    return (0.5 * (parted[:, half] + parted[:, :half].max(axis=1))).astype(values.dtype, copy=False)
+
+
 def nanmedian(values: np.ndarray) -> np.ndarray:
     """Column medians of (rows, columns) that ignore NaN, (columns,); NaN for a column without any number."""
-    seen = np.isfinite(values).sum(axis=0)
+    columns = np.ascontiguousarray(values.T)  # what is sorted has to lie side by side to be fast
+    seen = np.isfinite(columns).sum(axis=1)
     if (seen == len(values)).all():
-        return np.median(values, axis=0)
-    ordered = np.sort(values, axis=0)  # NaN last
-    columns = np.arange(values.shape[1])
-    low = ordered[np.maximum(seen - 1, 0) // 2, columns]
-    high = ordered[np.minimum(seen // 2, len(values) - 1), columns]
+        return medians(columns)
+    ordered = np.sort(columns, axis=1)  # NaN last
+    index = np.arange(len(columns))
+    low = ordered[index, np.maximum(seen - 1, 0) // 2]
+    high = ordered[index, np.minimum(seen // 2, len(values) - 1)]
     return np.where(seen > 0, 0.5 * (low + high), np.nan)
