@@ -158,19 +158,21 @@ def _reweighted_fit(design: np.ndarray, r: np.ndarray, weights: np.ndarray, scal
     columns = design.shape[1]
     products = (design[:, :, None] * design[:, None, :]).reshape(len(r), -1)
     ridge = 1e-6 * np.eye(columns)
-    w, coefficients = weights, None
-    for step in range(FIT_ROUNDS):
-        if step:
-            limit = scale_px * max(1.0, SHRINKING_ROUNDS + 1.0 - step)
-            closeness = np.maximum(1 - (residual / limit) ** 2, 0)
-            w = weights * closeness * closeness
+
+    def solved(w: np.ndarray) -> np.ndarray:
+        normal = (w @ products).reshape(columns, columns) + w.sum() * ridge
+        return cv2.solve(normal, ((w * r) @ design)[:, None], flags=cv2.DECOMP_CHOLESKY)[1][:, 0]
+
+    coefficients = solved(weights)
+    for step in range(1, FIT_ROUNDS):
+        limit = scale_px * max(1.0, SHRINKING_ROUNDS + 1.0 - step)
+        closeness = np.maximum(1 - ((r - design @ coefficients) / limit) ** 2, 0)
+        w = weights * closeness * closeness
         if np.count_nonzero(w) < 8:
             return None
-        before = coefficients
-        coefficients = np.linalg.solve((w @ products).reshape(columns, columns) + ridge * w.sum(), (w * r) @ design)
+        before, coefficients = coefficients, solved(w)
         if step > SHRINKING_ROUNDS and np.abs(coefficients - before).max() < SETTLED_PX:
             break
-        residual = r - design @ coefficients
     return coefficients
 
 
