@@ -55,8 +55,10 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     if size < settings.min_step_grey or size < settings.min_step_sigma * unrest:
         return NAN
     sign = np.sign(steps[best])
-    sectors = medians(rings.reshape(len(radii) * SECTORS, -1)).reshape(len(radii), SECTORS).T
     around = radii[best] + radius * np.linspace(-DECENTRED, DECENTRED, 5)
+    compared = np.abs(radii - radii[best]) <= DECENTRED * radius + max(WIDE[1][0] * radius, WIDE[1][1]) + SPACING_PX
+    sectors = np.zeros((SECTORS, len(radii)), np.float32)
+    sectors[:, compared] = medians(rings[compared].reshape(-1, RAYS // SECTORS)).reshape(-1, SECTORS).T
     rises = _level_steps(sign * sectors, radii, around, radius).max(axis=-1)
     if np.mean(rises > LEAST_AGREEMENT * size) < settings.min_sector_share:
         return NAN

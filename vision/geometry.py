@@ -14,6 +14,7 @@ import numpy as np
 from records import Ellipse
 
 FIT_ROUNDS, SHRINKING_ROUNDS = 12, 5
+CURVE_POINTS = 36  # of a fitted curve of second order; an ellipse through more is the same
 SETTLED_PX = 1e-3  # a robust fit that moves less in a round has found its place
 
 
@@ -22,11 +23,20 @@ def frame_matrix(ellipse: Ellipse) -> np.ndarray:
 
     Its determinant is 1, so areas are kept; its directions are kept too (stretching along the ellipse's own axes).
     """
-    angle = math.radians(ellipse.angle_deg)
-    axes = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    mean = math.sqrt(ellipse.major_px * ellipse.minor_px)
-    stretch = np.diag([mean / ellipse.major_px, mean / ellipse.minor_px])
-    return axes.T @ stretch @ axes
+    return _stretch(ellipse.angle_deg, math.sqrt(ellipse.minor_px / ellipse.major_px))
+
+
+def _inverse_frame(ellipse: Ellipse) -> np.ndarray:
+    return _stretch(ellipse.angle_deg, math.sqrt(ellipse.major_px / ellipse.minor_px))
+
+
+def _stretch(angle_deg: float, factor: float) -> np.ndarray:
+    """Stretch by ``factor`` along a direction and by its inverse across it, (2, 2)."""
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    across = (factor - 1 / factor) * cos * sin
+    return np.array(
+        [[factor * cos**2 + sin**2 / factor, across], [across, factor * sin**2 + cos**2 / factor]],
+    )
 
 
 def to_frame(ellipse: Ellipse, x_px: np.ndarray, y_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +48,7 @@ def to_frame(ellipse: Ellipse, x_px: np.ndarray, y_px: np.ndarray) -> tuple[np.n
 
 def from_frame(ellipse: Ellipse, u_px: np.ndarray, v_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of :func:`to_frame`."""
-    m = np.linalg.inv(frame_matrix(ellipse))
+    m = _inverse_frame(ellipse)
     u, v = np.asarray(u_px), np.asarray(v_px)
     return m[0, 0] * u + m[0, 1] * v + ellipse.x_px, m[1, 0] * u + m[1, 1] * v + ellipse.y_px
 
@@ -58,7 +68,7 @@ def unwrap(image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, angles_rad
 
     Returns (len(angles), len(radii)) float32, NaN where the ray has left the image.
     """
-    m = np.linalg.inv(frame_matrix(ellipse))
+    m = _inverse_frame(ellipse)
     cos, sin = np.cos(angles_rad), np.sin(angles_rad)
     (left, right, x), (top, bottom, y) = (
         _sampled(centre, a * cos + b * sin, radii_px, size)
@@ -127,20 +137,17 @@ def fit_ring(
     ok = np.isfinite(radii_px) & (weights > 0)
     if ok.sum() < 12:
         return None
-    spread = _largest_gap_rad(angles_rad[ok])
-    columns = 5 if spread < 2.0 else 3  # a short arc cannot tell an ellipse from a shifted circle
-    coefficients = _reweighted_fit(
-        ring_waves(angles_rad[ok])[:, :columns], radii_px[ok].astype(float), weights[ok].astype(float), scale_px
-    )
+    # a short arc cannot tell an ellipse from a shifted circle
+    design = ring_waves(angles_rad)[:, : 5 if _largest_gap_rad(angles_rad[ok]) < 2.0 else 3]
+    coefficients = _reweighted_fit(design[ok], radii_px[ok].astype(float), weights[ok].astype(float), scale_px)
     if coefficients is None:
         return None
-    curve_angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    waves = ring_waves(curve_angles)
-    curve = waves[:, :columns] @ coefficients
+    waves = ring_waves(np.arange(CURVE_POINTS) * (2 * np.pi / CURVE_POINTS))
+    curve = waves[:, : len(coefficients)] @ coefficients
     if np.any(curve <= 1):
         return None
     fitted = ellipse_through(*from_frame(ellipse, curve * waves[:, 1], curve * waves[:, 2]))
-    residual = np.where(ok, radii_px - ring_waves(angles_rad)[:, :columns] @ coefficients, 1e9)
+    residual = np.where(ok, radii_px - design @ coefficients, 1e9)
     return None if fitted is None else (fitted, residual)
 
 
@@ -177,5 +184,5 @@ def _reweighted_fit(design: np.ndarray, r: np.ndarray, weights: np.ndarray, scal
 
 
 def _largest_gap_rad(angles_rad: np.ndarray) -> float:
-    ordered = np.sort(angles_rad)
-    return float(np.max(np.diff(np.concatenate([ordered, ordered[:1] + 2 * np.pi]))))
+    """Largest angle between neighbouring rays, whose angles rise."""
+    return float(max(np.diff(angles_rad).max(), angles_rad[0] + 2 * np.pi - angles_rad[-1]))

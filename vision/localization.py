@@ -31,6 +31,7 @@ from vision.settings import HoughSettings, LocalizationSettings
 
 SEARCH_BANDS = (0.22, 0.12, 0.06, 0.04)  # share of the radius, from pass to pass
 HOPELESS_SHARE = 0.15  # of the rays after any pass: the seed is dropped
+NARROWED_SHARE = 0.95  # of the rays: when so many agree, narrowing the band adds nothing
 COARSE_RAYS = 120  # the first passes only have to keep the ring in the next band
 # A ring this complete (share of the rays), strong (in least accepted snr) and large (share of the frame) ends a search.
 SURE_SHARE, SURE_SNR, SURE_RADIUS_SHARE = 0.8, 4.0, 0.12
@@ -210,7 +211,10 @@ def refine_ring(small: np.ndarray, seed: Ellipse, noise_slope: float, settings: 
     for sign in (1, -1):
         ellipse, ring = seed, None
         for band in SEARCH_BANDS:
-            count = COARSE_RAYS if band > SEARCH_BANDS[-1] else settings.rays.count
+            final = band == SEARCH_BANDS[-1]
+            if not final and ring is not None and ring.share >= NARROWED_SHARE:
+                continue
+            count = settings.rays.count if final else COARSE_RAYS
             ring = measure_ring(small, ellipse, band, sign, noise_slope, settings, max_rays=count)
             if ring is None or ring.share < HOPELESS_SHARE:
                 break

@@ -13,6 +13,7 @@ from vision.robust import SPREAD, medians, nanmedian
 from vision.settings import LocalizationSettings, RaySettings
 
 NOISE_STRIPS, NOISE_ROWS, NOISE_SAMPLE = 12, 16, 50_000
+UNANIMOUS_SHARE = 0.98  # of the rays: a narrower band would show them the same edges
 HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot
 SLOW_EDGE = 2.5  # width of an edge over that of the one outside of it
 RESOLVED_DIP = 0.7  # slope between two edges of one sign over the weaker edge's
@@ -155,6 +156,8 @@ def refine_full(grey: np.ndarray, ellipse: Ellipse, ring: Ring, settings: Locali
         if finer is None or finer.share < 0.5 * ring.share:
             break
         result = finer
+        if finer.share >= UNANIMOUS_SHARE:
+            break
     return result
 
 
