@@ -95,6 +95,17 @@ def _sampled(centre: float, along: np.ndarray, radii_px: np.ndarray, size: int) 
     return first, end, at
 
 
+def rays_end_px(shape: tuple[int, int], ellipse: Ellipse, angles_rad: np.ndarray) -> np.ndarray:
+    """Fibre-frame radius (px) at which each ray from the ellipse's centre leaves an image of ``shape``, (angles,)."""
+    u, v = np.cos(angles_rad), np.sin(angles_rad)
+    ends = []
+    for centre, (a, b), size in zip((ellipse.x_px, ellipse.y_px), _inverse_frame(ellipse), shape[::-1], strict=True):
+        along = a * u + b * v
+        along = np.where(np.abs(along) < 1e-9, 1e-9, along)
+        ends.append((np.where(along > 0, size - 1, 0) - centre) / along)
+    return np.maximum(np.minimum(*ends), 0.0)
+
+
 def scaled(ellipse: Ellipse, factor: float) -> Ellipse:
     """The same ellipse in an image resized by ``factor`` (pixel centres at whole numbers)."""
     return Ellipse(

@@ -6,6 +6,7 @@ concentric rings are looked for, and the outermost one with a strong, consistent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from records import Ellipse
 from vision.consensus import untangled
-from vision.geometry import grown, scaled
+from vision.geometry import grown, rays_end_px, scaled
 from vision.rings import (
     Ring,
     acceptable,
@@ -230,12 +231,13 @@ def cladding_among_rings(small: np.ndarray, ring: Ring, noise_slope: float, sett
     """The outermost strong, consistent ring concentric with ``ring`` (which may be the core or a deposition ring)."""
     rays = settings.rays
     base = ring.ellipse
-    reach = 1.02 * max(np.hypot(base.x_px - x, base.y_px - y) for x in (0, small.shape[1]) for y in (0, small.shape[0]))
     angles = rays_around(180)
     sigma = float(np.clip(rays.smoothing_share * base.mean_radius_px, 0.8, 3.0))
-    radii = np.arange(2.0, reach, 0.5)
+    least_rays = max(12, rays.min_visible * len(angles))
+    reach = np.sort(rays_end_px(small.shape, base, angles))[-math.ceil(least_rays)]
+    radii = np.arange(2.0, max(reach, base.mean_radius_px) + 1, 0.5)
     slope = slope_along_rays(small, base, radii, angles, sigma)
-    median = median_over_rays(slope, max(12, rays.min_visible * len(angles)))
+    median = median_over_rays(slope, least_rays)
     strength = np.abs(median)
     peaks = [i for i in local_maxima(strength) if strength[i] > rays.ring_sigma * noise_slope]
     peaks = sorted(peaks, key=lambda k: -strength[k])[: rays.max_rings]
@@ -243,8 +245,10 @@ def cladding_among_rings(small: np.ndarray, ring: Ring, noise_slope: float, sett
     rings = [ring]
     for i in peaks[:1] + sorted(peaks[1:], reverse=True):  # the strongest sets the scale, the others from outside in
         innermost = cluster_of(rings, settings)[-1].ellipse.mean_radius_px
-        if len(rings) > 1 and radii[i] < (1 - 1.5 * rays.cluster_share) * innermost:
+        if i != peaks[0] and radii[i] < (1 - 1.5 * rays.cluster_share) * innermost:
             break
+        if any(r.sign == np.sign(median[i]) and abs(r.ellipse.mean_radius_px - radii[i]) < 1 for r in rings):
+            continue  # measured already
         seed = grown(base, radii[i] / base.mean_radius_px)
         found = measure_ring(small, seed, 0.05, int(np.sign(median[i])), noise_slope, settings, max_rays=COARSE_RAYS)
         found = found and measure_ring(small, found.ellipse, 0.03, found.sign, noise_slope, settings)
