@@ -32,12 +32,13 @@ def characterise(
     """
     names = {z.label: z.name for z in zones}
     inspected = {z.label for z in zones if z.inspected}
-    order = np.argsort(detection.labels, axis=None, kind="stable")
-    counts = np.bincount(detection.labels.ravel(), minlength=len(detection.regions) + 1)
-    ends = np.cumsum(counts)
+    marked = np.flatnonzero(detection.labels)
+    labels = detection.labels.ravel()[marked]
+    marked = marked[np.argsort(labels, kind="stable")]
+    ends = np.cumsum(np.bincount(labels, minlength=len(detection.regions) + 1))
     defects = []
     for k, region in enumerate(detection.regions, start=1):
-        rows, cols = np.unravel_index(order[ends[k - 1] : ends[k]], detection.labels.shape)
+        rows, cols = np.unravel_index(marked[ends[k - 1] : ends[k]], detection.labels.shape)
         touched = Counter(int(label) for label in zone_map[rows, cols])
         touched.pop(0, None)
         if not any(label in inspected for label in touched):
