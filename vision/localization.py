@@ -164,7 +164,8 @@ def _best_cladding(
 ) -> LocationResult:
     """Refine the seeds, look for concentric rings around each good one and choose the best cladding.
 
-    Seeds concentric with a ring already followed add nothing: its whole family was looked at.
+    Seeds concentric with a ring already followed add nothing, unless they lead to an acceptable one and that did not:
+    its whole family was looked at.
     """
     candidates: list[Ring] = []
     noise_slope = slope_noise(small)
@@ -176,7 +177,8 @@ def _best_cladding(
         if ring is None:
             continue
         best_score = max(best_score, ring.share)
-        if ring.share < settings.rays.min_seed_share or any(_concentric(ring.ellipse, c.ellipse) for c in candidates):
+        known = [c for c in candidates if acceptable(c, settings) or not acceptable(ring, settings)]
+        if ring.share < settings.rays.min_seed_share or any(_concentric(ring.ellipse, c.ellipse) for c in known):
             continue
         candidates.append(cladding_among_rings(small, ring, noise_slope, settings))
         best_score = max(best_score, candidates[-1].share)
@@ -247,14 +249,19 @@ def cladding_among_rings(small: np.ndarray, ring: Ring, noise_slope: float, sett
         innermost = cluster_of(rings, settings)[-1].ellipse.mean_radius_px
         if i != peaks[0] and radii[i] < (1 - 1.5 * rays.cluster_share) * innermost:
             break
-        if any(r.sign == np.sign(median[i]) and abs(r.ellipse.mean_radius_px - radii[i]) < 1 for r in rings):
-            continue  # measured already
+        if any(_covers(r, radii[i], median[i]) for r in rings):
+            continue
         seed = grown(base, radii[i] / base.mean_radius_px)
         found = measure_ring(small, seed, 0.05, int(np.sign(median[i])), noise_slope, settings, max_rays=COARSE_RAYS)
         found = found and measure_ring(small, found.ellipse, 0.03, found.sign, noise_slope, settings)
         if found is not None and acceptable(found, settings):
             rings.append(found)
     return outermost(rings, settings)
+
+
+def _covers(ring: Ring, radius_px: float, slope: float) -> bool:
+    """Whether a ring was measured already, and so well that a narrower band would not improve it."""
+    return ring.sign == np.sign(slope) and abs(ring.ellipse.mean_radius_px - radius_px) < 1 and ring.share >= SURE_SHARE
 
 
 def outermost(rings: list[Ring], settings: LocalizationSettings) -> Ring:

@@ -19,6 +19,13 @@ def robust_spread(values: np.ndarray, *, tails: bool = True) -> float:
     return max(SPREAD * float(np.median(deviation)), float(np.quantile(deviation, 0.9)) / TAIL)
 
 
+def quantile(ordered: np.ndarray, share: float) -> float:
+    """Quantile of values (n,) that are sorted already, interpolated between the two next to it."""
+    place = share * (len(ordered) - 1)
+    k = min(int(place), max(len(ordered) - 2, 0))
+    return float(ordered[k] + (place - k) * (ordered[min(k + 1, len(ordered) - 1)] - ordered[k]))
+
+
 def medians(values: np.ndarray) -> np.ndarray:
     """Row medians of (n, k) values without NaN, (n,).
 
