@@ -90,7 +90,7 @@ def appearance_of(region: Region, body: Body, residual_grey: np.ndarray) -> Appe
     inside = smooth[core > 0] if np.count_nonzero(core) > 3 else smooth[mask > 0]
     edge_width, roundness = _outlines(patch * (body.polarity / body.contrast_grey), mask, reach)
     return Appearance(
-        contrast_grey=float(np.mean(values[signed >= np.median(signed)])),
+        contrast_grey=float(np.mean(values[signed >= quantile(np.sort(signed), 0.5)])),
         edge_slope=quantile(np.sort(slope[wide > core]), WEAK_EDGE_QUANTILE),
         rim=max(0.0, -quantile(np.sort(smooth[ring]), RING_QUANTILE)) if ring.any() else 0.0,
         unevenness=float(np.std(inside)),

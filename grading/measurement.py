@@ -118,8 +118,8 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     mean_width = max(1.0, area / length)
     if length < 3 * mean_width or len(points) < 8:
         return length, 1.0
-    centred = points - points.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov(centred.T))
+    centred = points - points.mean(axis=0, dtype=float)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
     along, across = centred @ vectors[:, 1], centred @ vectors[:, 0]
     count = int(np.clip((along.max() - along.min()) / max(2.0, mean_width), 3, 200))
     index = np.minimum(((along - along.min()) / (np.ptp(along) + 1e-9) * count).astype(int), count - 1)
@@ -130,7 +130,9 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     chord = float(np.hypot(s[-1] - s[0], t[-1] - t[0]))
     own_path = float(np.sum(np.hypot(np.diff(s), np.diff(t))))
     path = length if chord <= 0 else length * max(1.0, own_path / chord)
-    course = np.polyval(np.polyfit(s, t, 2 if len(s) >= 5 else 1), s)
+    powers = np.vander(s / np.abs(s).max(), 3 if len(s) >= 5 else 2)
+    fit = cv2.solve(powers.T @ powers, (powers.T @ t)[:, None], flags=cv2.DECOMP_CHOLESKY)[1]
+    course = (powers @ fit)[:, 0]
     smooth_path = float(np.sum(np.hypot(np.diff(s), np.diff(course))))
     return path, max(1.0, own_path / max(smooth_path, 1e-6))
 
