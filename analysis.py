@@ -32,24 +32,28 @@ def characterise(
     """
     names = {z.label: z.name for z in zones}
     inspected = {z.label for z in zones if z.inspected}
-    order = np.argsort(detection.labels, axis=None, kind="stable")
-    counts = np.bincount(detection.labels.ravel(), minlength=len(detection.regions) + 1)
-    ends = np.cumsum(counts)
+    marked = np.flatnonzero(detection.labels != 0)  # of booleans it is ten times as fast
+    labels = detection.labels.ravel()[marked]
+    marked = marked[np.argsort(labels, kind="stable")]
+    ends = np.cumsum(np.bincount(labels, minlength=len(detection.regions) + 1))
     defects = []
     for k, region in enumerate(detection.regions, start=1):
-        rows, cols = np.unravel_index(order[ends[k - 1] : ends[k]], detection.labels.shape)
-        touched = Counter(int(label) for label in zone_map[rows, cols])
-        touched.pop(0, None)
-        if not any(label in inspected for label in touched):
+        rows, cols = np.unravel_index(marked[ends[k - 1] : ends[k]], detection.labels.shape)
+        touched = np.bincount(zone_map[rows, cols], minlength=1)
+        touched[0] = 0
+        labels_touched = np.flatnonzero(touched).tolist()
+        if inspected.isdisjoint(labels_touched):
             continue
         shape = measure_shape(rows, cols, fiber.cladding)
         body = body_of(region, detection.residual_grey)
-        body_shape = measure_shape(*body_pixels(rows, cols, region, body), fiber.cladding)
+        body_rows, body_cols = body_pixels(rows, cols, region, body)
+        whole = len(body_rows) == len(rows)
+        body_shape = shape if whole else measure_shape(body_rows, body_cols, fiber.cladding)
         look = appearance_of(region, body, detection.residual_grey)
         kind = classify(shape, body_shape, look, fiber.cladding.mean_radius_px, limits)
-        zone = _zone_of_centroid(shape, zones) or names[max(touched, key=lambda label: touched[label])]
+        zone = _zone_of_centroid(shape, zones) or names[int(np.argmax(touched))]
         draft = _defect(k, region, shape, look, kind, zone, total_weight)
-        draft = replace(draft, zones_touched=tuple(names[label] for label in sorted(touched)))
+        draft = replace(draft, zones_touched=tuple(names[label] for label in labels_touched))
         defects.append(in_micrometres(draft, shape, scale))
     return numbered(defects)
 

@@ -261,7 +261,11 @@ def _misfit(radii: dict[str, float], fiber: Fiber, scale: Scale, rule_set: RuleS
 
 def _relabelled(labels: np.ndarray, defects: tuple[Defect, ...]) -> np.ndarray:
     """Label image (uint16) in which value k is the k-th defect and regions that are no defects are 0."""
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
+    marked = np.flatnonzero(labels != 0)
+    values = labels.ravel()[marked]
+    table = np.zeros(int(values.max(initial=0)) + 1, np.uint16)
     for k, defect in enumerate(defects, start=1):
         table[defect.label] = k
-    return table[labels]
+    result = np.zeros(labels.shape, np.uint16)
+    result.ravel()[marked] = table[values]
+    return result

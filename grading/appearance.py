@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vision.regions import Region
+from vision.robust import quantile
 
 BODY_SHARE = 0.5  # of the strongest pixels: the outline that blur does not move
 STRONGEST_PX = 9  # pixels whose mean is a mark's full contrast
@@ -57,10 +58,10 @@ def body_of(region: Region, residual_grey: np.ndarray) -> Body:
     A region of dark and bright parts has the polarity of the stronger ones here.
     """
     values = residual_grey[region.rows, region.cols] * region.polarity
-    polarity = region.polarity
-    if np.quantile(-values, 0.95) > np.quantile(values, 0.95):
-        polarity, values = -polarity, -values
-    contrast = max(float(np.mean(np.sort(values)[-STRONGEST_PX:])), 1e-6)
+    polarity, ordered = region.polarity, np.sort(values)
+    if -quantile(ordered, 0.05) > quantile(ordered, 0.95):
+        polarity, values, ordered = -polarity, -values, -ordered[::-1]
+    contrast = max(float(np.mean(ordered[-STRONGEST_PX:])), 1e-6)
     top, left = region.rows.min(), region.cols.min()
     strong = np.zeros((np.ptp(region.rows) + 1, np.ptp(region.cols) + 1), np.uint8)
     strong[region.rows - top, region.cols - left] = values >= BODY_SHARE * contrast
@@ -89,9 +90,9 @@ def appearance_of(region: Region, body: Body, residual_grey: np.ndarray) -> Appe
     inside = smooth[core > 0] if np.count_nonzero(core) > 3 else smooth[mask > 0]
     edge_width, roundness = _outlines(patch * (body.polarity / body.contrast_grey), mask, reach)
     return Appearance(
-        contrast_grey=float(np.mean(values[signed >= np.median(signed)])),
-        edge_slope=float(np.quantile(slope[wide > core], WEAK_EDGE_QUANTILE)),
-        rim=max(0.0, -float(np.quantile(smooth[ring], RING_QUANTILE))) if ring.any() else 0.0,
+        contrast_grey=float(np.mean(values[signed >= quantile(np.sort(signed), 0.5)])),
+        edge_slope=quantile(np.sort(slope[wide > core]), WEAK_EDGE_QUANTILE),
+        rim=max(0.0, -quantile(np.sort(smooth[ring]), RING_QUANTILE)) if ring.any() else 0.0,
         unevenness=float(np.std(inside)),
         edge_width=edge_width,
         roundness=roundness,

@@ -7,7 +7,7 @@ single pixel is 1 px long, wide and across.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -59,7 +59,7 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     """Measure the region made of the image pixels (rows, cols)."""
     u, v = to_frame(cladding, cols, rows)
     radius = np.hypot(u, v)
-    mask = _frame_mask(rows, cols, cladding)
+    mask = _frame_mask(rows, cols, u, v, cladding)
     area = float(len(rows))  # the frame keeps areas
     outline = max(cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
     points = np.column_stack([u, v]).astype(np.float32)
@@ -92,18 +92,18 @@ def measure_shape(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> Shap
     )
 
 
-def _frame_mask(rows: np.ndarray, cols: np.ndarray, cladding: Ellipse) -> np.ndarray:
+def _frame_mask(rows: np.ndarray, cols: np.ndarray, u: np.ndarray, v: np.ndarray, cladding: Ellipse) -> np.ndarray:
     """The region drawn in the fibre frame with oversampling, for its outline; uint8."""
     top, left = rows.min() - 1, cols.min() - 1
     patch = np.zeros((rows.max() - top + 2, cols.max() - left + 2), np.uint8)
     patch[rows - top, cols - left] = 255
-    u, v = to_frame(cladding, cols, rows)
     u0, v0 = float(u.min()) - 1.0, float(v.min()) - 1.0
     grid_u = u0 + np.arange(int((u.max() - u0 + 1.5) * OVERSAMPLING)) / OVERSAMPLING
     grid_v = v0 + np.arange(int((v.max() - v0 + 1.5) * OVERSAMPLING)) / OVERSAMPLING
-    x, y = from_frame(cladding, *np.meshgrid(grid_u, grid_v))
-    drawn = cv2.remap(patch, (x - left).astype(np.float32), (y - top).astype(np.float32), cv2.INTER_LINEAR)
-    mask = (drawn > 127).astype(np.uint8)
+    in_patch = replace(cladding, x_px=cladding.x_px - left, y_px=cladding.y_px - top)
+    x, y = from_frame(in_patch, grid_u[None, :], grid_v[:, None])
+    drawn = cv2.remap(patch, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    mask = cv2.threshold(drawn, 127, 1, cv2.THRESH_BINARY)[1]
     if not mask.any():
         mask[mask.shape[0] // 2, mask.shape[1] // 2] = 1
     return mask
@@ -118,8 +118,8 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     mean_width = max(1.0, area / length)
     if length < 3 * mean_width or len(points) < 8:
         return length, 1.0
-    centred = points - points.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov(centred.T))
+    centred = points - points.mean(axis=0, dtype=float)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
     along, across = centred @ vectors[:, 1], centred @ vectors[:, 0]
     count = int(np.clip((along.max() - along.min()) / max(2.0, mean_width), 3, 200))
     index = np.minimum(((along - along.min()) / (np.ptp(along) + 1e-9) * count).astype(int), count - 1)
@@ -130,7 +130,9 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     chord = float(np.hypot(s[-1] - s[0], t[-1] - t[0]))
     own_path = float(np.sum(np.hypot(np.diff(s), np.diff(t))))
     path = length if chord <= 0 else length * max(1.0, own_path / chord)
-    course = np.polyval(np.polyfit(s, t, 2 if len(s) >= 5 else 1), s)
+    powers = np.vander(s / np.abs(s).max(), 3 if len(s) >= 5 else 2)
+    fit = cv2.solve(powers.T @ powers, (powers.T @ t)[:, None], flags=cv2.DECOMP_CHOLESKY)[1]
+    course = (powers @ fit)[:, 0]
     smooth_path = float(np.sum(np.hypot(np.diff(s), np.diff(course))))
     return path, max(1.0, own_path / max(smooth_path, 1e-6))
 

@@ -57,18 +57,19 @@ def test_poor_illumination_is_a_warning(level):
 def test_detection_gets_the_grey_levels_as_they_are():
     prepared = preprocess(clean_grey(), None, SETTINGS)
     np.testing.assert_array_equal(prepared.grey, clean_grey())
-    assert prepared.enhanced.shape == clean_grey().shape and prepared.enhanced.dtype == np.uint8
+    assert prepared.enhanced(clean_grey(), 1.0).shape == clean_grey().shape
+    assert prepared.enhanced(clean_grey(), 1.0).dtype == np.uint8
 
 
 def test_the_copy_for_localisation_has_more_contrast():
     flat = (100 + 0.08 * (clean_grey() - 100.0)).astype(np.uint8)
-    assert preprocess(flat, None, SETTINGS).enhanced.std() > 1.5 * flat.std()
+    assert preprocess(flat, None, SETTINGS).enhanced(flat, 1.0).std() > 1.5 * flat.std()
 
 
 def test_inputs_are_not_changed():
     grey = clean_grey().copy()
     field = np.full(grey.shape, 90, np.uint8)
-    preprocess(grey, field, SETTINGS)
+    preprocess(grey, field, SETTINGS).enhanced(grey, 0.5)
     np.testing.assert_array_equal(grey, clean_grey())
     assert np.all(field == 90)
 

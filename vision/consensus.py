@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.geometry import fit_ring
+from vision.geometry import fit_ring, ring_waves
 from vision.rings import Ring, acceptable, measure_ring, rays_around, slope_along_rays, slope_noise
 from vision.settings import LocalizationSettings
 
@@ -21,6 +21,7 @@ GAIN_SHARE = 0.1  # more rays than before have to agree
 LEAST_HEIGHT = 0.2  # of the strongest edge of a ray
 EDGES = 4  # per ray
 SAMPLES = 600
+LEAST_DETERMINANT = 0.05  # below, the rays of a sample are too close together to tell a ring
 MAX_SWING_SHARE = 0.04  # of the radius: how far an untangled ring may wander over the tangled one
 
 
@@ -74,24 +75,21 @@ def _consensus(
     edges: np.ndarray, heights: np.ndarray, angles: np.ndarray, radius: float, near: float
 ) -> tuple[np.ndarray | None, int]:
     """Radius per ray of the shifted, slightly elliptic circle with most rays within ``near``, and how many they are."""
-    basis = np.stack([np.ones_like(angles)] + [f(k * angles) for k in (1, 2) for f in (np.cos, np.sin)], axis=1)
-    filled = np.nan_to_num(edges, nan=-1e6)
+    basis = ring_waves(angles)
     usable = np.flatnonzero(np.isfinite(edges).any(axis=1))
     rng = np.random.default_rng(0)
-    best, course = (0, 0.0), None
-    for _ in range(SAMPLES):
-        rays = rng.choice(usable, 5, replace=False)
-        counts = np.isfinite(edges[rays]).sum(axis=1)
-        chosen = edges[rays, (rng.random(5) * counts).astype(int)]
-        matrix = basis[rays]
-        if abs(np.linalg.det(matrix)) < 0.05:  # rays too close together
-            continue
-        coefficients = np.linalg.solve(matrix, chosen)
-        if np.abs(coefficients[1:]).max() > MAX_SWING_SHARE * radius:
-            continue
-        curve = basis @ coefficients
-        close = np.abs(filled - curve[:, None]) <= near
-        merit = (int(close.any(axis=1).sum()), float((heights * close).sum()))
-        if merit > best:
-            best, course = merit, curve
-    return course, best[0]
+    draws = [(rng.choice(usable, basis.shape[1], replace=False), rng.random(basis.shape[1])) for _ in range(SAMPLES)]
+    rays, share = (np.array(drawn) for drawn in zip(*draws, strict=True))
+    counts = np.isfinite(edges[rays]).sum(axis=2)
+    chosen = edges[rays, (share * counts).astype(int)]
+    apart = np.abs(np.linalg.det(basis[rays])) >= LEAST_DETERMINANT
+    coefficients = np.linalg.solve(basis[rays][apart], chosen[apart][..., None])[..., 0]
+    coefficients = coefficients[np.abs(coefficients[:, 1:]).max(axis=1) <= MAX_SWING_SHARE * radius]
+    if not len(coefficients):
+        return None, 0
+    curves = coefficients @ basis.T
+    close = np.abs(np.nan_to_num(edges, nan=-1e6) - curves[..., None]) <= near
+    agreeing = close.any(axis=2).sum(axis=1)
+    height = (heights * close).sum(axis=(1, 2))
+    best = np.lexsort((height, agreeing))[-1]
+    return curves[best], int(agreeing[best])

@@ -9,10 +9,14 @@ import numpy as np
 
 from records import NAN, Ellipse
 from vision.geometry import unwrap
-from vision.robust import SPREAD
+from vision.robust import SPREAD, medians, nanmedian
 from vision.settings import CoreSettings
 
 SECTORS = 12
+RAYS = 360
+SMOOTHING_PX, SMOOTHING_SHARE = 1.0, 0.006  # of each ray: at least px, share of the radius
+SPACING_PX, SPACING_SHARE = 0.25, 1 / 600  # of the profile: less than a third of its smoothing
+FINE_SPACING_SHARE = 1 / 1200  # close to the edge
 OUTERMOST_SHARE = 0.95  # of the cladding radius: farther out its own edge begins
 LEAST_ROOM = 0.06  # of the radius, for a plateau outside the step
 NARROW = ((0.01, 0.7), (0.04, 2.5))  # where a plateau beside an edge begins and ends: share of the radius, at least px
@@ -30,14 +34,12 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     steps near it are considered; the unrest is that of the whole profile all the same.
     """
     radius = cladding.mean_radius_px
-    spacing = max(0.25, radius / 1200)
-    radii = np.arange(0, OUTERMOST_SHARE * radius, spacing)
-    polar = unwrap(grey, cladding, radii, np.arange(360) * (2 * np.pi / 360))
+    radii = np.arange(0, OUTERMOST_SHARE * radius, max(SPACING_PX, SPACING_SHARE * radius))
+    polar = unwrap(grey, cladding, radii, np.arange(RAYS) * (2 * np.pi / RAYS))
     if len(radii) < 2 * SAMPLES or np.isfinite(polar).mean() < 0.6:
         return NAN
-    polar = np.where(np.isfinite(polar), polar, np.nanmedian(polar, axis=0)[None, :])
-    polar = cv2.GaussianBlur(polar.astype(np.float32), (0, 0), sigmaX=max(1.0, 0.006 * radius) / spacing, sigmaY=0.1)
-    profile = np.median(polar, axis=0)
+    rings = _smooth_rings(polar, radii, radius)
+    profile = medians(rings)
     outermost = min(settings.max_radius_share, OUTERMOST_SHARE - LEAST_ROOM) * radius
     considered = (radii >= settings.min_radius_share * radius) & (radii <= outermost)
     steps = np.where(considered, _level_steps(profile, radii, radii, radius), 0.0)
@@ -52,22 +54,36 @@ def measure_core_px(grey: np.ndarray, cladding: Ellipse, nominal_px: float, sett
     unrest = SPREAD * float(np.median(spread)) + 0.1
     if size < settings.min_step_grey or size < settings.min_step_sigma * unrest:
         return NAN
-    sectors = np.median(polar.reshape(SECTORS, -1, len(radii)), axis=1)
+    sign = np.sign(steps[best])
     around = radii[best] + radius * np.linspace(-DECENTRED, DECENTRED, 5)
-    rises = [np.max(_level_steps(np.sign(steps[best]) * s, radii, around, radius)) for s in sectors]
-    if np.mean(np.array(rises) > LEAST_AGREEMENT * size) < settings.min_sector_share:
+    compared = np.abs(radii - radii[best]) <= DECENTRED * radius + max(WIDE[1][0] * radius, WIDE[1][1]) + SPACING_PX
+    sectors = np.zeros((SECTORS, len(radii)), np.float32)
+    sectors[:, compared] = medians(rings[compared].reshape(-1, RAYS // SECTORS)).reshape(-1, SECTORS).T
+    rises = _level_steps(sign * sectors, radii, around, radius).max(axis=-1)
+    if np.mean(rises > LEAST_AGREEMENT * size) < settings.min_sector_share:
         return NAN
-    core_px = _steepest_radius(np.sign(steps[best]) * profile, radii, radii[best], radius)
+    core_px = _steepest_radius(grey, cladding, sign, radii[best])
     return 2 * core_px if core_px >= settings.min_radius_share * radius else NAN
+
+
+def _smooth_rings(polar: np.ndarray, radii: np.ndarray, radius: float) -> np.ndarray:
+    """Rays (rays, radii) smoothed along the radius, as rings (radii, rays); hidden parts have their ring's median."""
+    hidden = np.isnan(polar)
+    if hidden.any():
+        polar = np.where(hidden, nanmedian(polar.T)[None, :].astype(np.float32), polar)
+    sigma_px = max(SMOOTHING_PX, SMOOTHING_SHARE * radius)
+    return cv2.transpose(cv2.GaussianBlur(polar, (0, 0), sigmaX=sigma_px / (radii[1] - radii[0]), sigmaY=0.1))
 
 
 def _level_steps(profile: np.ndarray, radii: np.ndarray, at: np.ndarray, radius: float) -> np.ndarray:
     """Level outside minus level inside of the radii ``at``: geometric mean of a narrow and a wide comparison.
 
+    ``profile`` is (radii,) or (profiles, radii), the result (at,) or (profiles, at).
     0 where the two disagree: beside a narrow bump the wide one sees nothing, on a gentle slope the narrow one.
     """
     narrow, wide = (_plateau_step(profile, radii, at, radius, window) for window in (NARROW, WIDE))
-    smaller, larger = np.sort(np.abs([narrow, wide]), axis=0)
+    size = np.abs(narrow), np.abs(wide)
+    smaller, larger = np.minimum(*size), np.maximum(*size)
     agree = (narrow * wide > 0) & (smaller >= LEAST_AGREEMENT * larger)
     return np.where(agree, np.sign(narrow) * np.sqrt(smaller * larger), 0.0)
 
@@ -80,18 +96,25 @@ def _plateau_step(profile: np.ndarray, radii: np.ndarray, at: np.ndarray, radius
         first, last = np.minimum(near, 0.5 * room), np.minimum(far, room)
         distance = first[:, None] + (last - first)[:, None] * np.linspace(0, 1, SAMPLES)
         index = np.rint((at[:, None] + direction * distance) / (radii[1] - radii[0])).astype(int)
-        levels.append(np.median(profile[np.clip(index, 0, len(radii) - 1)], axis=1))
+        plateaus = profile[..., np.clip(index, 0, len(radii) - 1)]
+        levels.append(medians(plateaus.reshape(-1, SAMPLES)).reshape(plateaus.shape[:-1]))
     return levels[0] - levels[1]
 
 
-def _steepest_radius(profile: np.ndarray, radii: np.ndarray, near: float, radius: float) -> float:
-    """Sub-sample radius of the steepest rise close to ``near``."""
-    slope = np.gradient(profile, radii)
-    window = np.abs(radii - near) <= max(1.5, min(0.03 * radius, 0.25 * near))
-    i = int(np.argmax(np.where(window, slope, -np.inf)))
+def _steepest_radius(grey: np.ndarray, cladding: Ellipse, sign: float, near: float) -> float:
+    """Sub-sample radius of the steepest rise (``sign`` 1) or fall (-1) close to ``near``, on a finer profile."""
+    radius = cladding.mean_radius_px
+    reach = max(1.5, min(0.03 * radius, 0.25 * near))
+    spacing = max(SPACING_PX, FINE_SPACING_SHARE * radius)
+    margin = reach + 4 * max(SMOOTHING_PX, SMOOTHING_SHARE * radius)  # the smoothing's reach
+    first, end = max(0, int((near - margin) / spacing)), int(min(near + margin, OUTERMOST_SHARE * radius) / spacing) + 1
+    radii = np.arange(first, end) * spacing
+    polar = unwrap(grey, cladding, radii, np.arange(RAYS) * (2 * np.pi / RAYS))
+    slope = np.gradient(sign * medians(_smooth_rings(polar, radii, radius)), spacing)
+    i = int(np.argmax(np.where(np.abs(radii - near) <= reach, slope, -np.inf)))
     if 0 < i < len(slope) - 1:
         left, mid, right = slope[i - 1 : i + 2]
         bend = left - 2 * mid + right
         if bend < 0:
-            return float(radii[i] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) * (radii[1] - radii[0]))
+            return float(radii[i] + np.clip(0.5 * (left - right) / bend, -0.5, 0.5) * spacing)
     return float(radii[i])

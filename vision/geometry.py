@@ -13,17 +13,30 @@ import numpy as np
 
 from records import Ellipse
 
+FIT_ROUNDS, SHRINKING_ROUNDS = 12, 5
+CURVE_POINTS = 36  # of a fitted curve of second order; an ellipse through more is the same
+SETTLED_PX = 1e-3  # a robust fit that moves less in a round has found its place
+
 
 def frame_matrix(ellipse: Ellipse) -> np.ndarray:
     """Linear part of the fibre frame, (2, 2): pixel offset from the centre -> fibre-frame offset.
 
     Its determinant is 1, so areas are kept; its directions are kept too (stretching along the ellipse's own axes).
     """
-    angle = math.radians(ellipse.angle_deg)
-    axes = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    mean = math.sqrt(ellipse.major_px * ellipse.minor_px)
-    stretch = np.diag([mean / ellipse.major_px, mean / ellipse.minor_px])
-    return axes.T @ stretch @ axes
+    return _stretch(ellipse.angle_deg, math.sqrt(ellipse.minor_px / ellipse.major_px))
+
+
+def _inverse_frame(ellipse: Ellipse) -> np.ndarray:
+    return _stretch(ellipse.angle_deg, math.sqrt(ellipse.major_px / ellipse.minor_px))
+
+
+def _stretch(angle_deg: float, factor: float) -> np.ndarray:
+    """Stretch by ``factor`` along a direction and by its inverse across it, (2, 2)."""
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    across = (factor - 1 / factor) * cos * sin
+    return np.array(
+        [[factor * cos**2 + sin**2 / factor, across], [across, factor * sin**2 + cos**2 / factor]],
+    )
 
 
 def to_frame(ellipse: Ellipse, x_px: np.ndarray, y_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +48,7 @@ def to_frame(ellipse: Ellipse, x_px: np.ndarray, y_px: np.ndarray) -> tuple[np.n
 
 def from_frame(ellipse: Ellipse, u_px: np.ndarray, v_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of :func:`to_frame`."""
-    m = np.linalg.inv(frame_matrix(ellipse))
+    m = _inverse_frame(ellipse)
     u, v = np.asarray(u_px), np.asarray(v_px)
     return m[0, 0] * u + m[0, 1] * v + ellipse.x_px, m[1, 0] * u + m[1, 1] * v + ellipse.y_px
 
@@ -53,14 +66,42 @@ def unwrap(image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, angles_rad
 
     Returns (len(angles), len(radii)) float32, NaN where the ray has left the image.
     """
-    u = np.outer(np.cos(angles_rad), radii_px)
-    v = np.outer(np.sin(angles_rad), radii_px)
-    x, y = from_frame(ellipse, u, v)
-    rows, cols = image.shape
-    x32, y32 = x.astype(np.float32), y.astype(np.float32)
-    polar = cv2.remap(image.astype(np.float32), x32, y32, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    polar[(x < 0) | (y < 0) | (x > cols - 1) | (y > rows - 1)] = np.nan
+    m = _inverse_frame(ellipse)
+    cos, sin = np.cos(angles_rad), np.sin(angles_rad)
+    (left, right, x), (top, bottom, y) = (
+        _sampled(centre, a * cos + b * sin, radii_px, size)
+        for centre, (a, b), size in zip((ellipse.x_px, ellipse.y_px), m, image.shape[::-1], strict=True)
+    )
+    part = image[top:bottom, left:right].astype(np.float32, copy=False)
+    polar = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    for at, first, size in ((x, left, image.shape[1]), (y, top, image.shape[0])):
+        if at.min() < -first or at.max() > size - 1 - first:
+            polar[(at < -first) | (at > size - 1 - first)] = np.nan
     return polar
+
+
+def _sampled(centre: float, along: np.ndarray, radii_px: np.ndarray, size: int) -> tuple[int, int, np.ndarray]:
+    """Where rays lie along one axis of an image: the pixels that they touch, first and end, and (rays, radii) in these.
+
+    ``along`` is how far each ray moves along this axis per px of radius, ``size`` the image's length.
+    """
+    ends = np.outer((along.min(), along.max()), (radii_px[0], radii_px[-1])) + centre
+    first = int(np.clip(np.floor(ends.min()), 0, size - 1))
+    end = int(np.clip(np.floor(ends.max()) + 2, first + 1, size))
+    at = np.multiply.outer(along.astype(np.float32), np.asarray(radii_px, np.float32))
+    at += np.float32(centre - first)
+    return first, end, at
+
+
+def rays_end_px(shape: tuple[int, int], ellipse: Ellipse, angles_rad: np.ndarray) -> np.ndarray:
+    """Fibre-frame radius (px) at which each ray from the ellipse's centre leaves an image of ``shape``, (angles,)."""
+    u, v = np.cos(angles_rad), np.sin(angles_rad)
+    ends = []
+    for centre, (a, b), size in zip((ellipse.x_px, ellipse.y_px), _inverse_frame(ellipse), shape[::-1], strict=True):
+        along = a * u + b * v
+        along = np.where(np.abs(along) < 1e-9, 1e-9, along)
+        ends.append((np.where(along > 0, size - 1, 0) - centre) / along)
+    return np.maximum(np.minimum(*ends), 0.0)
 
 
 def scaled(ellipse: Ellipse, factor: float) -> Ellipse:
@@ -105,41 +146,52 @@ def fit_ring(
     ok = np.isfinite(radii_px) & (weights > 0)
     if ok.sum() < 12:
         return None
-    full = np.column_stack(
-        [
-            np.ones_like(angles_rad),
-            np.cos(angles_rad),
-            np.sin(angles_rad),
-            np.cos(2 * angles_rad),
-            np.sin(2 * angles_rad),
-        ]
-    )
-    r = np.where(ok, radii_px, 0.0)
-    spread = _largest_gap_rad(angles_rad[ok])
-    columns = 5 if spread < 2.0 else 3  # a short arc cannot tell an ellipse from a shifted circle
-    design = full[:, :columns]
-    w = np.where(ok, weights, 0.0)
-    residual = np.where(ok, r - np.median(r[ok]), 1e9)
-    for step in range(12):
-        limit = scale_px * max(1.0, 6.0 - step)
-        if step:
-            w = np.where(ok & (np.abs(residual) < limit), weights * (1 - (residual / limit) ** 2) ** 2, 0.0)
-        if (w > 0).sum() < 8:
-            return None
-        ridge = 1e-6 * w.sum() * np.eye(columns)
-        coefficients = np.linalg.solve(design.T @ (design * w[:, None]) + ridge, design.T @ (w * r))
-        residual = np.where(ok, r - design @ coefficients, 1e9)
-    curve_angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    basis = np.column_stack(
-        [np.ones(72), np.cos(curve_angles), np.sin(curve_angles), np.cos(2 * curve_angles), np.sin(2 * curve_angles)]
-    )
-    curve = basis[:, :columns] @ coefficients
+    # a short arc cannot tell an ellipse from a shifted circle
+    design = ring_waves(angles_rad)[:, : 5 if _largest_gap_rad(angles_rad[ok]) < 2.0 else 3]
+    coefficients = _reweighted_fit(design[ok], radii_px[ok].astype(float), weights[ok].astype(float), scale_px)
+    if coefficients is None:
+        return None
+    waves = ring_waves(np.arange(CURVE_POINTS) * (2 * np.pi / CURVE_POINTS))
+    curve = waves[:, : len(coefficients)] @ coefficients
     if np.any(curve <= 1):
         return None
-    fitted = ellipse_through(*from_frame(ellipse, curve * np.cos(curve_angles), curve * np.sin(curve_angles)))
+    fitted = ellipse_through(*from_frame(ellipse, curve * waves[:, 1], curve * waves[:, 2]))
+    residual = np.where(ok, radii_px - design @ coefficients, 1e9)
     return None if fitted is None else (fitted, residual)
 
 
+def ring_waves(angles_rad: np.ndarray) -> np.ndarray:
+    """1, cos t, sin t, cos 2t, sin 2t of each angle, (angles, 5): what a slightly shifted and elliptic circle is of."""
+    waves = [f(k * angles_rad) for k in (1, 2) for f in (np.cos, np.sin)]
+    return np.stack([np.ones_like(angles_rad), *waves], axis=1)
+
+
+def _reweighted_fit(design: np.ndarray, r: np.ndarray, weights: np.ndarray, scale_px: float) -> np.ndarray | None:
+    """Coefficients of the columns of ``design`` (n, k) that follow most of ``r`` (n,); None when too few are left.
+
+    Tukey's weights, whose reach shrinks in the first rounds to ``scale_px``.
+    """
+    columns = design.shape[1]
+    products = (design[:, :, None] * design[:, None, :]).reshape(len(r), -1)
+    ridge = 1e-6 * np.eye(columns)
+
+    def solved(w: np.ndarray) -> np.ndarray:
+        normal = (w @ products).reshape(columns, columns) + w.sum() * ridge
+        return cv2.solve(normal, ((w * r) @ design)[:, None], flags=cv2.DECOMP_CHOLESKY)[1][:, 0]
+
+    coefficients = solved(weights)
+    for step in range(1, FIT_ROUNDS):
+        limit = scale_px * max(1.0, SHRINKING_ROUNDS + 1.0 - step)
+        closeness = np.maximum(1 - ((r - design @ coefficients) / limit) ** 2, 0)
+        w = weights * closeness * closeness
+        if np.count_nonzero(w) < 8:
+            return None
+        before, coefficients = coefficients, solved(w)
+        if step > SHRINKING_ROUNDS and np.abs(coefficients - before).max() < SETTLED_PX:
+            break
+    return coefficients
+
+
 def _largest_gap_rad(angles_rad: np.ndarray) -> float:
-    ordered = np.sort(angles_rad)
-    return float(np.max(np.diff(np.concatenate([ordered, ordered[:1] + 2 * np.pi]))))
+    """Largest angle between neighbouring rays, whose angles rise."""
+    return float(max(np.diff(angles_rad).max(), angles_rad[0] + 2 * np.pi - angles_rad[-1]))

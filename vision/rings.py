@@ -9,10 +9,11 @@ import numpy as np
 
 from records import Ellipse
 from vision.geometry import fit_ring, grown, unwrap
-from vision.robust import SPREAD, nanmedian
+from vision.robust import SPREAD, medians, nanmedian
 from vision.settings import LocalizationSettings, RaySettings
 
-NOISE_STRIPS, NOISE_ROWS = 12, 16
+NOISE_STRIPS, NOISE_ROWS, NOISE_SAMPLE = 12, 16, 50_000
+UNANIMOUS_SHARE = 0.98  # of the rays: a narrower band would show them the same edges
 HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot
 SLOW_EDGE = 2.5  # width of an edge over that of the one outside of it
 RESOLVED_DIP = 0.7  # slope between two edges of one sign over the weaker edge's
@@ -45,41 +46,35 @@ def slope_along_rays(
     image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, angles_rad: np.ndarray, sigma_px: float
 ) -> np.ndarray:
     """Smoothed radial derivative (grey levels per px) on rays, NaN outside the image; (rays, radii) float32."""
-    polar = unwrap(*_cropped(image, ellipse, radii_px[-1]), radii_px, angles_rad)
+    polar = unwrap(image, ellipse, radii_px, angles_rad)
     step = radii_px[1] - radii_px[0]
-    outside = ~np.isfinite(polar)
-    filled = np.where(outside, 0.0, polar).astype(np.float32)
+    outside = np.isnan(polar)
+    partial = outside.any()
+    if partial:
+        polar[outside] = 0.0
     size = int(np.ceil(4 * sigma_px / step)) | 1
     t = (np.arange(2 * size + 1) - size) * step
     kernel = (t / sigma_px**2 * np.exp(-0.5 * (t / sigma_px) ** 2)).astype(np.float32)
     kernel /= np.sum(kernel * t)  # unit response to a unit slope
-    slope = cv2.filter2D(filled, cv2.CV_32F, kernel[None, :], borderType=cv2.BORDER_REPLICATE)
-    near_outside = cv2.dilate(outside.astype(np.uint8), np.ones((1, 2 * size + 1), np.uint8)) > 0
-    slope[near_outside] = np.nan
+    slope = cv2.filter2D(polar, cv2.CV_32F, kernel[None, :], borderType=cv2.BORDER_REPLICATE)
+    if partial:
+        near_outside = cv2.dilate(outside.astype(np.uint8), np.ones((1, 2 * size + 1), np.uint8)) > 0
+        slope[near_outside] = np.nan
     return slope
-
-
-def _cropped(image: np.ndarray, ellipse: Ellipse, reach_px: float) -> tuple[np.ndarray, Ellipse]:
-    """The part of an image (a view) that rays of length ``reach_px`` touch, and the ellipse in it."""
-    reach = reach_px * ellipse.major_px / (2 * ellipse.mean_radius_px) + 2
-    left, top = max(int(ellipse.x_px - reach), 0), max(int(ellipse.y_px - reach), 0)
-    part = image[top : max(int(ellipse.y_px + reach) + 2, top + 1), left : max(int(ellipse.x_px + reach) + 2, left + 1)]
-    if part.size == 0:
-        return image, ellipse
-    return part, replace(ellipse, x_px=ellipse.x_px - left, y_px=ellipse.y_px - top)
 
 
 def slope_noise(image: np.ndarray) -> float:
     """Robust spread of the horizontal grey slope (grey levels per px) of an image, floored for noiseless ones.
 
-    Tall images are judged by evenly spread strips of rows.
+    Tall images are judged by evenly spread strips of rows, and all by a share of their pixels.
     """
     if len(image) > NOISE_STRIPS * NOISE_ROWS:
         starts = np.linspace(0, len(image) - NOISE_ROWS, NOISE_STRIPS).astype(int)
         image = np.concatenate([image[start : start + NOISE_ROWS] for start in starts])
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
     slope = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    return max(SPREAD * float(np.median(np.abs(slope))), 0.1)
+    sample = slope.ravel()[:: max(1, slope.size // NOISE_SAMPLE)]
+    return max(SPREAD * float(medians(np.abs(sample)[None, :])[0]), 0.1)
 
 
 def measure_ring(
@@ -131,10 +126,12 @@ def _edge_per_ray(
     step = min(0.5, half_px / 8)
     margin = 4 * sigma_px + 2 * step
     radii = np.arange(max(radius - half_px - margin, 0.5), radius + half_px + margin, step)
-    slope = sign * slope_along_rays(image, ellipse, radii, angles, sigma_px)
-    slope[:, (radii < radius - half_px) | (radii > radius + half_px)] = np.nan
-    seen = np.isfinite(slope).sum(axis=1) > 0.8 * (2 * half_px / step)
-    flat = np.where(np.isfinite(slope), slope, -np.inf)
+    within = (radii >= radius - half_px) & (radii <= radius + half_px)
+    slope = sign * slope_along_rays(image, ellipse, radii, angles, sigma_px)[:, within]
+    radii = radii[within]
+    known = np.isfinite(slope)
+    seen = known.sum(axis=1) > 0.8 * (2 * half_px / step)
+    flat = np.where(known, slope, -np.inf)
     peak = np.argmax(flat, axis=1)
     height = np.take_along_axis(flat, peak[:, None], 1)[:, 0]
     return radii[peak] + step * _parabola_offset(flat, peak), height, seen
@@ -159,6 +156,8 @@ def refine_full(grey: np.ndarray, ellipse: Ellipse, ring: Ring, settings: Locali
         if finer is None or finer.share < 0.5 * ring.share:
             break
         result = finer
+        if finer.share >= UNANIMOUS_SHARE:
+            break
     return result
 
 

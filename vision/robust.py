@@ -32,9 +32,28 @@ def order_statistics(values: np.ndarray, quantiles: tuple[float, ...]) -> list[f
     return [float(ordered[place]) for place in places]
 
 
+def quantile(ordered: np.ndarray, share: float) -> float:
+    """Quantile of values (n,) that are sorted already, interpolated between the two next to it."""
+    place = share * (len(ordered) - 1)
+    k = min(int(place), max(len(ordered) - 2, 0))
+    return float(ordered[k] + (place - k) * (ordered[min(k + 1, len(ordered) - 1)] - ordered[k]))
+
+
+def medians(values: np.ndarray) -> np.ndarray:
+    """Row medians of (n, k) values without NaN, (n,).
+
+    numpy's own median also selects the largest value, to look for NaN, and that costs it five times as long.
+    """
+    half = values.shape[1] // 2
+    parted = np.partition(values, half, axis=1)
+    if values.shape[1] % 2:
+        return parted[:, half]
+    return (0.5 * (parted[:, half] + parted[:, :half].max(axis=1))).astype(values.dtype, copy=False)
+
+
 def nanmedian(values: np.ndarray) -> np.ndarray:
     """Medians over the last axis that ignore NaN; NaN where there is no number."""
-    ordered = np.sort(values, axis=-1)  # NaN last
+    ordered = np.sort(np.ascontiguousarray(values), axis=-1)  # NaN last; side by side, or it is slow
     count = values.shape[-1]
     if not np.isnan(ordered[..., -1]).any():
         return 0.5 * (ordered[..., (count - 1) // 2] + ordered[..., count // 2])

@@ -10,7 +10,7 @@ import numpy as np
 
 from records import ZONE_NAMES, Ellipse, Fiber, Scale, ZoneExtent
 from settings import ZoneDef
-from vision.geometry import frame_matrix, polar_maps
+from vision.geometry import frame_matrix
 
 
 @dataclass(frozen=True)
@@ -55,34 +55,57 @@ def place_zones(
     A zone of which less than ``1 - cut_off_share`` lies inside the image gives a warning.
     """
     radii = zone_radii_px(definitions, fiber, scale)
-    radius, _ = polar_maps(shape, fiber.cladding)
-    zone_map = np.zeros(shape, np.uint8)
-    zones, warnings, inner = [], [], 0.0
+    zones, spans, warnings, inner, covered_px = [], [], [], 0.0, 0
     for definition in definitions:
         outer = radii[definition.name]
         if not math.isfinite(outer) or outer <= inner:
             continue
         label = ZONE_NAMES.index(definition.name) + 1
-        ring = (radius >= inner) & (radius < outer)
-        zone_map[ring] = label
-        visible = _visible_share(ring, fiber.cladding, inner, outer)
+        first, end = _row_spans(shape, fiber.cladding, outer)
+        spans.append((label, first, end))
+        disc_px = int((end - first).sum())
+        visible = _visible_share(shape, fiber.cladding, inner, outer, disc_px - covered_px)
+        covered_px = disc_px
         inspected = definition.inspected and (only is None or definition.name in only)
         if inspected and visible < 1 - cut_off_share:
             warnings.append(f"The image shows only {visible:.0%} of the {definition.name} zone.")
         zones.append(ZoneExtent(definition.name, label, inner, outer, inspected, visible))
         inner = outer
     missing = tuple(name for name, value in radii.items() if not math.isfinite(value))
-    return Zoning(tuple(zones), zone_map, missing, tuple(warnings))
+    return Zoning(tuple(zones), _painted(shape, spans), missing, tuple(warnings))
 
 
-def _visible_share(ring: np.ndarray, cladding: Ellipse, inner: float, outer: float) -> float:
+def _row_spans(shape: tuple[int, int], cladding: Ellipse, radius_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """First and end column, two (H,) int arrays, of the pixels closer to the fibre's centre than ``radius_px``."""
+    m = frame_matrix(cladding)
+    a, b, c = m[0] @ m[0], m[0] @ m[1], m[1] @ m[1]  # squared distance: a dx^2 + 2 b dx dy + c dy^2
+    dy = np.arange(shape[0]) - cladding.y_px
+    room = (b * dy) ** 2 - a * (c * dy**2 - radius_px**2)
+    half = np.sqrt(np.maximum(room, 0)) / a
+    middle = cladding.x_px - b / a * dy
+    first = np.clip(np.floor(middle - half) + 1, 0, shape[1])
+    end = np.where(room > 0, np.clip(np.ceil(middle + half), first, shape[1]), first)
+    return first.astype(int), end.astype(int)
+
+
+def _painted(shape: tuple[int, int], spans: list[tuple[int, np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Zone map (H, W) uint8 of discs, from inside out: their labels and the columns that they cover of each row."""
+    zone_map = np.zeros(shape, np.uint8)
+    for label, first, end in reversed(spans):
+        rows = np.flatnonzero(end > first)
+        for row, left, right in zip(rows.tolist(), first[rows].tolist(), end[rows].tolist(), strict=True):
+            zone_map[row, left:right] = label
+    return zone_map
+
+
+def _visible_share(shape: tuple[int, int], cladding: Ellipse, inner: float, outer: float, visible_px: int) -> float:
     """Share (0..1) of a zone inside the image: its pixels over its area, which only count where the frame cuts it."""
     # half the width and half the height of the zone's outline
     reach_x, reach_y = outer * np.hypot(*np.linalg.inv(frame_matrix(cladding)).T)
-    rows, cols = ring.shape
+    rows, cols = shape
     inside_x = reach_x - 0.5 <= cladding.x_px <= cols - 0.5 - reach_x
     inside_y = reach_y - 0.5 <= cladding.y_px <= rows - 0.5 - reach_y
     if inside_x and inside_y:
         return 1.0
-    visible = float(np.count_nonzero(ring)) / (math.pi * (outer**2 - inner**2))
+    visible = visible_px / (math.pi * (outer**2 - inner**2))
     return visible if visible < 0.995 else 1.0
