@@ -18,6 +18,7 @@ from vision.geometry import (
     from_frame,
     grown,
     polar_maps,
+    rays_end_px,
     scaled,
     to_frame,
     unwrap,
@@ -270,3 +271,15 @@ def test_fitting_does_not_touch_its_inputs():
     fit_ring(GUESS, radii, FULL_TURN, weights, scale_px=1.5)
     np.testing.assert_array_equal(radii, before)
     assert np.all(weights == 1)
+
+
+def test_rays_end_at_the_frame():
+    circle = Ellipse(OFF_CENTRE.x_px, OFF_CENTRE.y_px, 50.0, 50.0, 0.0)
+    ends = rays_end_px(SHAPE, circle, FULL_TURN[::90])
+    np.testing.assert_allclose(ends, [199 - 131, 119 - 47, 131, 47])
+
+
+def test_rays_are_unwrapped_as_far_as_they_reach():
+    ends = rays_end_px(SHAPE, OFF_CENTRE, FULL_TURN)
+    polar = unwrap(np.ones(SHAPE, np.float32), OFF_CENTRE, np.arange(0, 200.0), FULL_TURN)
+    np.testing.assert_allclose(np.isfinite(polar).sum(axis=1), ends + 0.5, atol=0.6)
