@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in main.py, before NumPy is loaded
 
 import fake_inspections
 import pytest

@@ -197,6 +197,17 @@ def test_names_after_a_kill_are_those_of_an_undisturbed_run(by_name):
         assert sorted(os.listdir("out/details")) == files
 
 
+def test_an_image_keeps_its_result_name_when_another_comes(by_name):
+    images("pass.png", folder="in/a")
+    run = ["in", "--recursive", "-o", "out"]
+    assert main.main(run) == ExitCode.OK
+    images("pass.png", folder="in/b")
+    write(Path("in/a/pass.png"), b"another picture")
+    assert main.main([*run, "--resume"]) == ExitCode.OK
+    assert [record.result_name for record in read_records(Path("out/results.jsonl"))] == ["pass", "b_pass_png"]
+    assert sorted(os.listdir("out/details")) == ["b_pass_png_report.csv", "pass_report.csv"]
+
+
 def test_resuming_never_overwrites_files_of_an_image_of_the_same_name(by_name):
     images("pass.png", folder="a")
     images("pass.png", folder="b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ class _Collector(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
+        self._thread = threading.get_ident()  # a worker of a cluster may have several
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.thread != self._thread:
+            return
         message = record.getMessage()
         if record.exc_info:
             record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")

@@ -15,7 +15,7 @@ from typing import Any
 from workers.answer import Answer, answer
 
 READY = "ready"
-# more BLAS threads than one cost a quarter more CPU time and gain nothing; read when NumPy is loaded
+# more BLAS threads cost a quarter more CPU time, gain nothing, and change the last digits; read when NumPy is loaded
 THREAD_LIMITS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
