@@ -74,7 +74,7 @@ class ResultsFile:
         return dict(Counter(entry.status for entry in self))
 
     def append(self, record: InspectionRecord) -> None:
-        """Append one record and see it onto the disk. A failed write leaves the file as it was."""
+        """Append one record, with nothing left in a buffer. A failed write leaves the file as it was."""
         line = memoryview(_line(record))
         with _as_output_error(self.path, "write"), open(self.path, "r+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) != self._end:
@@ -85,7 +85,6 @@ class ResultsFile:
                 written = 0
                 while written < len(line):
                     written += file.write(line[written:]) or 0
-                os.fsync(file.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
                     file.truncate(self._end)

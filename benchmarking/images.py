@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 
 import batch
-from cli.image_files import DETAILS_FOLDER, ImageFile
+from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
 from errors import UnreadableImage
 from inspection import InspectionSettings
 from records import InspectionRecord
+from results_file import ResultsFile
 
 READING, FILES = "Reading and the rest", "Drawing and writing"
 
@@ -41,11 +42,19 @@ class ImageTimes:
     stages_s: dict[str, float]
 
 
-def inspect_and_write(image: ImageFile, settings: InspectionSettings, output: batch.OutputOptions) -> InspectionRecord:
-    """One image through all that a batch does with it."""
-    finished: list[InspectionRecord] = []
-    batch.run([image], settings, output, finished.append)
-    return finished[0]
+class Product:
+    """All that a batch does with an image, in this process; the results lie in ``folder``."""
+
+    def __init__(self, settings: InspectionSettings, folder: Path) -> None:
+        (folder / DETAILS_FOLDER).mkdir(parents=True)
+        self._job = batch.Job(settings, "", batch.OutputOptions(folder))
+        self._results = ResultsFile(folder / RESULTS_FILE)
+
+    def inspect_and_write(self, image: ImageFile) -> InspectionRecord:
+        """Inspect one image, write its files and append its record."""
+        record = batch.inspect_and_write(self._job, batch.Task(image)).record
+        self._results.append(record)
+        return record
 
 
 def measure_images(
@@ -56,12 +65,10 @@ def measure_images(
     The round before the first one is not counted. ``folder`` takes the results.
     Raises :class:`UnreadableImage` for a picture that cannot be read or has no annotated picture.
     """
-    output = batch.OutputOptions(folder)
-    details = folder / DETAILS_FOLDER
-    details.mkdir(parents=True)
+    product_of, details = Product(settings, folder).inspect_and_write, folder / DETAILS_FOLDER
     images = [ImageFile(path, path.name, path.stem) for path in pictures]
     for image in images:
-        inspect_and_write(image, settings, output)
+        product_of(image)
     annotated = [_read(details / f"{image.stem}_annotated.png") for image in images]
     floors: list[Times] = []
     products: list[Times] = []
@@ -70,7 +77,7 @@ def measure_images(
         floor, product, parts = [], [], []
         for image, picture in zip(images, annotated, strict=True):
             floor.append(_timed(lambda path=image.path, shown=picture: _floor(path, shown, folder / "floor.png"))[0])
-            times, record = _timed(lambda one=image: inspect_and_write(one, settings, output))
+            times, record = _timed(lambda one=image: product_of(one))
             product.append(times)
             parts.append(stage_times(record, times.wall_s))
         stages.append(_mean_stages(parts))

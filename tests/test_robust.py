@@ -16,16 +16,16 @@ def test_medians_of_rows(count):
     np.testing.assert_array_equal(values, kept)
 
 
-@pytest.mark.parametrize("rows", [1, 6, 7])
-def test_column_medians_leave_out_what_is_missing(rows):
-    rng = np.random.default_rng(rows)
-    values = rng.normal(size=(rows, 30)).astype(np.float32)
-    np.testing.assert_allclose(nanmedian(values), np.median(values, axis=0), rtol=1e-6)
-    values[rng.random(values.shape) < 0.4] = np.nan
-    values[0, :-1] = 1.0
-    values[:, -1] = np.nan
-    np.testing.assert_allclose(nanmedian(values)[:-1], np.nanmedian(values[:, :-1], axis=0), rtol=1e-6)
-    assert np.isnan(nanmedian(values)[-1])
+@pytest.mark.parametrize("shape", [(30, 1), (30, 6), (30, 7), (5, 6, 7)])
+def test_medians_leave_out_what_is_missing(shape):
+    rng = np.random.default_rng(shape[-1])
+    values = rng.normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(nanmedian(values), np.median(values, axis=-1), rtol=1e-6)
+    values[rng.random(shape) < 0.4] = np.nan
+    values[:-1, ..., 0] = 1.0
+    values[-1] = np.nan
+    np.testing.assert_allclose(nanmedian(values)[:-1], np.nanmedian(values[:-1], axis=-1), rtol=1e-6)
+    assert np.isnan(nanmedian(values)[-1]).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 100])
