@@ -21,7 +21,7 @@ from vision.residual import Residual
 FIBRE_SHARE = 1.12  # of the cladding radius: up to here the fibre's field is searched ...
 FERRULE_SHARE = 1.06  # ... and from here on the ferrule's: a mark across the border is whole in one of them
 BACKGROUND_SHARE = 1.06  # of the cladding radius: the background of the fibre needs both sides of the edge
-LEAST_RADIUS_PX = 100.0  # at working scale: smaller fibres are one field
+LEAST_RADIUS_PX = 150.0  # at working scale: smaller fibres are one field
 MARGIN_PX = 6
 JOIN_PX = 3  # at working scale: pieces of one mark in both fields are no further apart
 
