@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,19 +11,12 @@ import numpy as np
 from records import NAN, Fiber, ZoneExtent
 from vision import fields
 from vision.core import measure_core_px
-from vision.evidence import Evidence, black_hat, do2mr, edge_skeleton, lei
 from vision.fields import WorkingCrop
-from vision.fusion import confirmed_regions
 from vision.localization import locate_cladding
+from vision.looks import Look, ferrule_look, look_at, marks_seen, rough_looks
 from vision.preprocess import Preprocessed
 from vision.regions import Region
-from vision.residual import Residual, radial_residual
-from vision.ring_frame import ring_frame
-from vision.settings import DetectionSettings, LocalizationSettings, ResidualSettings
-from vision.significance import Significance, significance, strong_marks
-
-ROUGH_LOOKS = 3
-LARGE_MARKS_SHARE = 0.01  # of the inspected area: newly found marks that call for another rough look
+from vision.settings import DetectionSettings, LocalizationSettings
 
 
 @dataclass(frozen=True)
@@ -75,122 +68,40 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = max(reach_px, fields.BACKGROUND_SHARE * fiber.cladding.mean_radius_px)
     crop = fields.working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     core_px = 0.5 * fiber.core_diameter_px * crop.factor
-    half = fields.halved(crop)
-    marked = rough_marks(half, 0.5 * core_px, settings)
-    marked_fully = cv2.resize(marked.view(np.uint8), crop.grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    rough, marked = rough_looks(fields.halved(crop), 0.5 * core_px, settings)
+    marked = cv2.resize(marked.view(np.uint8), crop.grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     if fields.has_ferrule_field(crop):
-        regions, residual_grey = _both_fields(crop, half, marked_fully, marked, core_px, zones, settings)
+        regions, residual_grey = _both_fields(crop, rough, marked, core_px, zones, settings)
     else:
-        regions, residual = _marks_of(crop, marked_fully, core_px, zones, settings)
-        residual_grey = residual.grey
+        own = look_at(crop, settings, marked, core_px)
+        regions, residual_grey = marks_seen(own, zones, core_px, settings), own.residual.grey
     labels = full_resolution_labels(regions, grey.shape, crop.factor, crop.offset)
     return Detection(labels, tuple(regions), residual_grey)
 
 
 def _both_fields(
     crop: WorkingCrop,
-    half: WorkingCrop,
+    rough: Look,
     marked: np.ndarray,
-    marked_half: np.ndarray,
     core_px: float,
     zones: tuple[ZoneExtent, ...],
     settings: DetectionSettings,
 ) -> tuple[list[Region], np.ndarray]:
-    """Regions and residual (H, W) of a crop from the fibre at its scale and the ferrule at half of it."""
+    """Regions and residual (H, W) of a crop: of the fibre at its scale, of the ferrule as the rough look at half of it.
+
+    ``marked`` (H, W) bool: strong marks.
+    """
     radius_px = crop.ellipse.mean_radius_px
     within_px, beyond_px = fields.FERRULE_SHARE * radius_px, fields.FIBRE_SHARE * radius_px
     window = fields.fibre_window(crop)
     fibre = fields.windowed(crop, window, beyond_px + 2 * fields.MARGIN_PX)
-    inner, near = _marks_of(fibre, marked[window], core_px, zones, settings, beyond=beyond_px)
-    outer, far = _marks_of(half, marked_half, 0.5 * core_px, zones, ferrule_look(settings), within=0.5 * within_px)
+    near = look_at(fibre, settings, marked[window], core_px)
+    inner = marks_seen(near, zones, core_px, settings, beyond_px=beyond_px)
+    outer = marks_seen(rough, zones, 0.5 * core_px, ferrule_look(settings), within_px=0.5 * within_px)
     top, left = window[0].start, window[1].start
-    residual_grey = cv2.resize(far.grey, crop.grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    np.copyto(residual_grey[window], near.grey, where=near.inside)
+    residual_grey = cv2.resize(rough.residual.grey, crop.grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    np.copyto(residual_grey[window], near.residual.grey, where=near.residual.inside)
     return fields.united_over_border(fields.moved(inner, top, left), fields.doubled(outer)), residual_grey
-
-
-def _marks_of(
-    field: WorkingCrop,
-    marked: np.ndarray,
-    core_px: float,
-    zones: tuple[ZoneExtent, ...],
-    settings: DetectionSettings,
-    *,
-    within: float = 0.0,
-    beyond: float = math.inf,
-) -> tuple[list[Region], Residual]:
-    """Confirmed regions of a field between two radii (px), and its residual; ``marked`` (H, W) bool: strong marks."""
-    frame = ring_frame(field.grey.shape, field.ellipse, field.reach_px)
-    residual = radial_residual(field.grey, frame, settings.residual, marked, core_px)
-    found = significance(residual, settings, marked)
-    radius = field.ellipse.mean_radius_px
-    evidence = all_evidence(found, residual, radius, settings)
-    skeletons = settings.algorithms.skeleton.enabled
-    skeleton = edge_skeleton(found, residual.inside, settings) if skeletons else None
-    inspected = fields.inspected_pixels(residual, zones, field.factor, within=within, beyond=beyond)
-    return confirmed_regions(found, evidence, skeleton, residual, inspected, radius, core_px, settings), residual
-
-
-def rough_marks(half: WorkingCrop, core_radius_px: float, settings: DetectionSettings) -> np.ndarray:
-    """Pixels (H, W) bool of strong marks, which would bias the background and the noise around them.
-
-    Found at half the scale, where a strong mark is as strong. Each look leaves out what the ones before have found,
-    until nothing large is added.
-    """
-    frame = ring_frame(half.grey.shape, half.ellipse, half.reach_px)
-    rough = rough_look(settings, half.ellipse.mean_radius_px)
-    marked = None
-    for _ in range(ROUGH_LOOKS):
-        before = 0 if marked is None else np.count_nonzero(marked)
-        residual = radial_residual(half.grey, frame, rough.residual, marked, core_radius_px)
-        marked = strong_marks(significance(residual, rough, marked), rough.residual)
-        if np.count_nonzero(marked) < before + LARGE_MARKS_SHARE * residual.inside.sum():
-            break
-    return marked
-
-
-def all_evidence(
-    found: Significance, residual: Residual, cladding_radius_px: float, settings: DetectionSettings
-) -> list[Evidence]:
-    """What the algorithms that are switched on say, the edge skeleton apart."""
-    use = settings.algorithms
-    evidence = []
-    if use.do2mr.enabled:
-        evidence.append(do2mr(found, residual, settings))
-    if use.blackhat.enabled:
-        evidence.append(black_hat(found, residual, cladding_radius_px, settings))
-    if use.lei.enabled:
-        evidence.append(lei(found, residual, cladding_radius_px, settings))
-    return evidence
-
-
-def rough_look(settings: DetectionSettings, cladding_radius_px: float) -> DetectionSettings:
-    """The same settings with fewer and wider sectors, the finest smoothing only, and whole rings inside.
-
-    A scratch along a ring fills a sector, and a large mark near the centre any sector there; half a ring hardly ever.
-    """
-    own = settings.residual
-    ring_px = max(own.ring_radius_px, 0.5 * own.inner_share * cladding_radius_px)
-    residual = replace(
-        coarser(own),
-        sectors=max(6, own.sectors // 3),
-        sector_width_deg=2 * own.sector_width_deg,
-        ring_radius_px=ring_px,
-    )
-    return replace(settings, residual=residual, smoothing_px=settings.smoothing_px[:1])
-
-
-def ferrule_look(settings: DetectionSettings) -> DetectionSettings:
-    """The same settings without the widest lines: at half the scale they would be as wide as a zone."""
-    line = settings.algorithms.lei
-    narrow = replace(line, widths_px=line.widths_px[:1])
-    algorithms = replace(settings.algorithms, lei=narrow)
-    return replace(settings, residual=coarser(settings.residual), algorithms=algorithms)
-
-
-def coarser(residual: ResidualSettings) -> ResidualSettings:
-    """What half the scale needs: half the rays, samples half a pixel apart."""
-    return replace(residual, angles=residual.angles // 2, radial_oversampling=max(1, residual.radial_oversampling - 1))
 
 
 def full_resolution_labels(

@@ -23,7 +23,7 @@ from vision.robust import order_statistics
 from vision.settings import DetectionSettings
 from vision.significance import Significance
 
-LEAST_HAT_PX = 9  # a kernel that a reduced copy is still looked at with
+HAT_PX = 9  # a kernel of about this size is looked with, on a reduced copy where it has to be larger
 MOST_HALVINGS = 2
 
 
@@ -86,7 +86,7 @@ def do2mr(found: Significance, residual: Residual, settings: DetectionSettings) 
     """
     own = settings.algorithms.do2mr
     dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
-    for sigma_px in (settings.smoothing_px[0], settings.smoothing_px[-1]):
+    for sigma_px in dict.fromkeys((settings.smoothing_px[0], settings.smoothing_px[-1])):
         size = max(3, int(own.window_px * sigma_px / settings.smoothing_px[0]) | 1)
         high, low = _range(found.z, size, sigma_px)
         excess = unit_excess(high - low, residual.frame, _white_range(size, sigma_px))
@@ -116,7 +116,7 @@ def black_hat(
     dark, bright = np.zeros_like(found.z), np.zeros_like(found.z)
     for size in sizes:
         sigma_px = settings.smoothing_px[0] * max(1.0, size / sizes[0]) ** 0.5
-        halvings = min(MOST_HALVINGS, max(0, int(math.log2(size / LEAST_HAT_PX))))
+        halvings = min(MOST_HALVINGS, max(0, round(math.log2(size / HAT_PX))))
         frame = residual.frame
         for _ in range(halvings):
             frame = frame.halved

@@ -21,7 +21,7 @@ from vision.residual import Residual
 FIBRE_SHARE = 1.12  # of the cladding radius: up to here the fibre's field is searched ...
 FERRULE_SHARE = 1.06  # ... and from here on the ferrule's: a mark across the border is whole in one of them
 BACKGROUND_SHARE = 1.06  # of the cladding radius: the background of the fibre needs both sides of the edge
-LEAST_RADIUS_PX = 150.0  # at working scale: smaller fibres are one field
+LEAST_RADIUS_PX = 100.0  # at working scale: smaller fibres are one field
 MARGIN_PX = 6
 JOIN_PX = 3  # at working scale: pieces of one mark in both fields are no further apart
 
@@ -90,13 +90,18 @@ def windowed(crop: WorkingCrop, window: tuple[slice, slice], reach_px: float) ->
 
 
 def inspected_pixels(
-    residual: Residual, zones: tuple[ZoneExtent, ...], factor: float, *, within: float = 0.0, beyond: float = math.inf
+    residual: Residual,
+    zones: tuple[ZoneExtent, ...],
+    factor: float,
+    *,
+    within_px: float = 0.0,
+    beyond_px: float = math.inf,
 ) -> np.ndarray:
     """Pixels (H, W) bool of inspected zones between two radii (working px); ``factor`` scales the zones' radii."""
     radius = residual.radius_px
     inspected = np.zeros(radius.shape, bool)
     for zone in zones:
-        low, high = max(zone.inner_radius_px * factor, within), min(zone.outer_radius_px * factor, beyond)
+        low, high = max(zone.inner_radius_px * factor, within_px), min(zone.outer_radius_px * factor, beyond_px)
         if zone.inspected and low < high:
             inspected |= (radius >= low) & (radius < high)
     return inspected & residual.inside

@@ -21,7 +21,7 @@ from vision.settings import LeiSettings
 from vision.significance import Significance
 
 DOUBLINGS = 4
-SAMPLE = 2000  # pixels of a part from which a detector's noise is estimated
+SAMPLE = 1500  # pixels of a part from which a detector's noise is estimated
 LEAST_EDGE = 0.05  # boundary uncertainty, in sigmas, from which a line along the boundary is discounted
 LEAST_LENGTH_PX = 9.0
 LEAST_ANGLES = 8

@@ -8,7 +8,6 @@ which is coherent along the boundary and so does not average out under smoothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -126,13 +125,9 @@ def noise_by_brightness(
     if len(residual) < LEAST_FLAT:
         level = robust_spread(residual, tails=tails) if len(residual) > 20 else max(settings.sigma_floor_grey, 1.0)
         return np.full(256, level, np.float32)
-    edges = np.unique(np.quantile(background, np.linspace(0, 1, settings.noise_bins + 1)))
-    centres, sigmas = [], []
-    for low, high in pairwise(edges):
-        values = residual[(background >= low) & (background <= high)]
-        if len(values) >= LEAST_BIN:
-            centres.append(0.5 * (low + high))
-            sigmas.append(robust_spread(values, tails=tails))
-    if not centres:
-        centres, sigmas = [0.0], [robust_spread(residual, tails=tails)]
+    order = np.argsort(background)
+    bins = np.array_split(order, settings.noise_bins)
+    bins = [members for members in bins if len(members) >= LEAST_BIN] or [order]
+    centres = [0.5 * float(background[members[0]] + background[members[-1]]) for members in bins]
+    sigmas = [robust_spread(residual[members], tails=tails) for members in bins]
     return np.interp(GREYS, centres, sigmas).astype(np.float32)
