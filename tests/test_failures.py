@@ -130,10 +130,9 @@ def test_a_read_stalls(program):
     goes_on()
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_share_stalls(program, jobs):
+def test_a_share_stalls(program):
     slow(COUNT)
-    process = program(*quick_config(read_timeout_s=0.3, max_stalls=2), "--jobs", jobs)
+    process = program(*quick_config(read_timeout_s=0.3, max_stalls=2))
     until(lambda: finished() >= 1)
     for number in range(8, COUNT):
         os.remove(f"in/slow{number}.png")

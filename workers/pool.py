@@ -27,7 +27,7 @@ from workers.worker import READY, THREAD_LIMITS, serve, use_one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
-MAX_FAILED_STARTS = 3  # in a row
+MAX_FAILED_STARTS = 10  # in a row: a system short of memory may kill several before it has some again
 START_LIMIT_S = 300.0  # a machine that is busy swapping starts slowly
 _NOTHING = object()
 logger = logging.getLogger("dscope.workers")
@@ -138,6 +138,7 @@ class Pool(Generic[T, R]):
         if isinstance(message, Answer):
             task, worker.task = worker.task, _NOTHING
             worker.deadline = math.inf
+            self._failed_starts = 0
             if message.error is not None:
                 raise message.error
             return Outcome(task, message.result, log=message.log)
