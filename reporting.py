@@ -25,6 +25,7 @@ from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
 RUN_NAME = "run.json"
+TABLE_ENDING = "_report.csv"
 
 
 def write_image_files(
@@ -45,7 +46,7 @@ def write_image_files(
     """
     _make_folder(details_dir)
     record, compression = inspection.record, reporting.png_compression
-    write_bytes(details_dir / f"{stem}_report.csv", csv_bytes(detail_table(record.defects)))
+    write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
     pictures: dict[str, np.ndarray | None] = {}
     if reporting.annotated_image:
         pictures["annotated"] = annotated_picture(inspection, reporting)

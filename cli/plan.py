@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batch import Task
-from cli.image_files import RESULTS_FILE, ImageFile, name_results, same_file_key
+from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile, name_results, same_file_key
 from cli.output_folder import remove_partial_files
 from cli.run_info import earlier_settings_hash
 from errors import OutputError
-from reporting import RUN_NAME
+from reporting import RUN_NAME, TABLE_ENDING
 from results_file import ResultsFile
 
 
@@ -35,6 +35,7 @@ class Plan:
         self, results: ResultsFile, images: Sequence[Path], settings_sha256: str, *, earlier_sha256: str | None = None
     ) -> None:
         self._results, self._settings_sha256 = results, settings_sha256
+        self._details = results.path.parent / DETAILS_FOLDER
         self._images: dict[Path, ImageFile] = {}
         given = {same_file_key(path): path for path in images}
         self._kept_names: dict[Path, str] = {}
@@ -65,4 +66,14 @@ class Plan:
 
     def _known_sha256(self, path: Path) -> str:
         entry = self._results.get(path)
-        return entry.content_sha256 if entry is not None else ""
+        if entry is None or not _is_written(self._details / f"{entry.result_name}{TABLE_ENDING}"):
+            return ""
+        return entry.content_sha256
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a file is there and not empty: somebody may have cleared up, or the power may have failed."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

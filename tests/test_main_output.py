@@ -162,6 +162,17 @@ def test_resuming_inspects_what_has_changed_and_nothing_else(by_name, monkeypatc
     assert list(statuses()) == ["pass1.png", "pass2.png", "pass3.png"]
 
 
+@pytest.mark.parametrize("loss", [os.remove, lambda path: os.truncate(path, 0)], ids=["removed", "emptied"])
+def test_an_image_whose_table_is_gone_is_inspected_again(by_name, monkeypatch, loss):
+    images("pass1.png", "pass2.png")
+    assert main.main(["in", "-o", "out"]) == ExitCode.OK
+    loss("out/details/pass2_report.csv")
+    calls = watched(monkeypatch)
+    assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
+    assert calls == ["pass2.png"]
+    assert Path("out/details/pass2_report.csv").stat().st_size > 0
+
+
 @pytest.mark.parametrize("fields", [("content_sha256",), ("settings_sha256", "content_sha256", "result_name")])
 def test_records_that_do_not_say_what_they_depend_on_are_made_again(by_name, monkeypatch, fields):
     images("pass1.png", "pass2.png")

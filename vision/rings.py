@@ -14,6 +14,7 @@ from vision.settings import LocalizationSettings, RaySettings
 
 NOISE_STRIPS, NOISE_ROWS, NOISE_SAMPLE = 12, 16, 50_000
 UNANIMOUS_SHARE = 0.98  # of the rays: a narrower band would show them the same edges
+LEAST_SLOPE = 1e-3  # grey levels per px: less is rounding, no edge
 HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot
 SLOW_EDGE = 2.5  # width of an edge over that of the one outside of it
 RESOLVED_DIP = 0.7  # slope between two edges of one sign over the weaker edge's
@@ -100,7 +101,7 @@ def measure_ring(
     edge, height, seen = _edge_per_ray(image, ellipse, half, sign, angles, sigma)
     if seen.sum() < 12:
         return None
-    usable = seen & (height > 0)
+    usable = seen & (height > LEAST_SLOPE)
     weights = np.where(usable, np.clip(height / (np.median(height[seen]) + 1e-6), 0, 1.5), 0.0)
     fitted = fit_ring(
         ellipse, np.where(usable, edge, np.nan), angles, weights, scale_px=max(1.0, rays.max_residual_share * radius)
