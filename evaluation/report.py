@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from errors import OutputError
 from evaluation import markdown, plots
@@ -133,10 +131,11 @@ def _head(evaluation: Evaluation) -> list[str]:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def csv_table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row per profile and image."""
+def csv_table(evaluation: Evaluation) -> Iterator[Sequence[Any]]:
+    """The column names, then one row per profile and image."""
     rows = [_csv_row(result) for run in evaluation.runs for result in run.results]
-    return pd.DataFrame(rows, dtype=object)
+    yield list(rows[0]) if rows else []
+    yield from (list(row.values()) for row in rows)
 
 
 def _csv_row(result: ImageResult) -> dict[str, Any]:
