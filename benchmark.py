@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
 from cli.arguments import Parser, count, path
 from errors import ExitCode, refuse_to_start
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in main.py, before NumPy is loaded
 
 import fake_inspections
 import pytest
@@ -14,6 +11,7 @@ from main_runs import KNOWN
 
 import batch
 import main
+import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
 
 
 @pytest.fixture
