@@ -107,7 +107,7 @@ def check_record(file, record):
 
 
 def test_broken_images_in_a_batch(tmp_path, alone):
-    check_batch(tmp_path, range(120), alone)
+    check_batch(tmp_path, range(60), alone)
 
 
 @pytest.mark.parametrize("source", small_files(PITTED))

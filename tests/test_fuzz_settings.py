@@ -36,15 +36,15 @@ CALIBRATION = {
     **{"image_size_px": [128, 104], "note": "target R1", "uncertainty_um_per_px": 0.002, "shear_deg": 0.1},
     "camera": {"model": "a2A", "serial": "40"},
 }
-HANG_S = 300.0
+HANG_S = 1200.0
 SAMPLE, SOAK = pytest.param(0, id="sample"), pytest.param(1, id="soak", marks=pytest.mark.soak)
 TIMES = ("processing_time_s", "timings_s")
 
 
 @pytest.fixture(autouse=True)
 def hang_guard():
-    """End the session with all stacks on stderr when one test takes longer than any should."""
-    faulthandler.dump_traceback_later(HANG_S * 4, exit=True, file=sys.__stderr__)
+    """End the session with all stacks on stderr when one test takes far longer than any should."""
+    faulthandler.dump_traceback_later(HANG_S, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
 
@@ -88,7 +88,7 @@ def problem_of(load, path, kind, where):
 def test_a_broken_configuration_is_refused_or_works(isolated, capfd, soak):
     write(Path("in/a.png"), face_png(CLEAN))
     accepted = 0
-    for number in share(soak, 60, 0.4):
+    for number in share(soak, 20, 0.4):
         where = f"seed {SEED}, config.json {number}"
         path = write_config(Path(), broken_text(TREE, chance_of("config", number)))
         with told(where):
@@ -97,7 +97,7 @@ def test_a_broken_configuration_is_refused_or_works(isolated, capfd, soak):
                     refused(capfd, where, "-c", str(path), *KNOWN)
             else:
                 accepted += 1
-                if soak or accepted < 3:
+                if soak or accepted < 2:
                     inspect_one(capfd, "-c", str(path))
     assert accepted
 
@@ -106,7 +106,7 @@ def test_a_broken_configuration_is_refused_or_works(isolated, capfd, soak):
 def test_settings_at_their_limits_inspect(isolated, capfd, soak):
     write(Path("in/a.png"), face_png(PITTED))
     done = 0
-    for number in share(soak, 12, 0.15):
+    for number in share(soak, 4, 0.15):
         chance = chance_of("limits", number)
         tree = json.loads(json.dumps(TREE))
         wanted = chance.choice((1, 1, 2, 4))
@@ -122,7 +122,7 @@ def test_settings_at_their_limits_inspect(isolated, capfd, soak):
 def test_a_broken_calibration_is_refused_or_works(isolated, capfd, soak):
     write(Path("in/a.png"), face_png(CLEAN))
     accepted = 0
-    for number in share(soak, 60, 0.3):
+    for number in share(soak, 40, 0.3):
         where = f"seed {SEED}, calibration.json {number}"
         path = write(Path("scale.json"), broken_text(CALIBRATION, chance_of("calibration", number)))
         with told(where):
@@ -131,7 +131,7 @@ def test_a_broken_calibration_is_refused_or_works(isolated, capfd, soak):
                     refused(capfd, where, "--calibration", str(path))
             else:
                 accepted += 1
-                if soak or accepted < 4:
+                if soak or accepted < 3:
                     inspect_one(capfd, "--calibration", str(path), "--profile", "fast_scan")
     assert accepted
 
@@ -188,7 +188,7 @@ def test_broken_results_are_made_good_by_resuming(earlier, monkeypatch, capfd, s
     results, run = (Path("out", name) for name in ("results.jsonl", "run.json"))
     whole, whole_run = results.read_bytes(), json.loads(run.read_bytes())
     lasting = {record["image_path"]: _lasting(record) for record in map(json.loads, whole.splitlines())}
-    for number in share(soak, 10, 0.15):
+    for number in share(soak, 6, 0.15):
         chance = chance_of("results", number)
         broken = broken_results(whole, chance)
         results.write_bytes(broken)
@@ -206,7 +206,7 @@ def test_broken_results_are_made_good_by_resuming(earlier, monkeypatch, capfd, s
             with open("out/summary_report.csv", encoding="utf-8", newline="") as file:
                 assert len(list(csv.DictReader(file))) == len(found)
             assert json.loads(run.read_bytes())["counts"]["images"] == len(found)
-    assert sorted(path.name for path in earlier.parent.iterdir() if "x_" in path.name) == []
+    assert {path.name for path in earlier.iterdir()} == {"in", "out"}, "something was written elsewhere"
 
 
 def broken_results(whole, chance):
