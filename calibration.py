@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import json_text
 from errors import CalibrationError, ExitCode, refuse_to_start
 
 try:
@@ -33,6 +34,7 @@ DEFAULT_PATH = Path(__file__).resolve().parent / "calibration.json"
 CONFIG_PATH = DEFAULT_PATH.with_name("config.json")
 _REMEDY = "Calibrate again: python calibration.py"
 MAX_PIXEL_ASPECT = 2.0
+MAX_SIDE_PX = 1_000_000
 MAX_MEAN_DIFFERENCE = 0.01  # of the mean of both axes
 
 
@@ -78,8 +80,8 @@ def load_calibration(path: Path | str, *, required: bool = True) -> Calibration 
 def parse_calibration(text: str, *, source: str) -> Calibration:
     """Check the text of a calibration file; raises :class:`CalibrationError` that names ``source``."""
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        data = json_text.parse(text)
+    except ValueError as error:
         where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise CalibrationError(f"{source} is not valid JSON{where}.", _REMEDY) from error
     if not isinstance(data, dict):
@@ -172,9 +174,13 @@ def _image_size(data: dict[str, Any], source: str) -> tuple[int, int] | None:
     value = data.get("image_size_px")
     if value is None:
         return None
-    if not isinstance(value, list) or [type(item) for item in value] != [int, int] or min(value) < 1:
+    if not isinstance(value, list) or [type(item) for item in value] != [int, int] or not _is_size(value):
         raise CalibrationError(f"{source}: image_size_px must be [width, height] in pixels, or null.", _REMEDY)
     return value[0], value[1]
+
+
+def _is_size(sides: list[int]) -> bool:
+    return min(sides) >= 1 and max(sides) <= MAX_SIDE_PX
 
 
 def work(options: argparse.Namespace, console: Console) -> ExitCode:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import json_text
 from configuration import checks as config_checks
 from configuration.build import build, missing
 from configuration.schema_errors import Path as JsonPath
@@ -101,11 +102,11 @@ def _read(path: Path) -> tuple[Any, list[Problem]]:
             f"{path} is not UTF-8 text (byte {error.start}).", remedy="Save it with the encoding UTF-8."
         ) from None
     try:
-        data = json.loads(text, object_pairs_hook=_object)
+        data = json_text.parse(text, object_pairs_hook=_object)
         return data, list(_reading_problems(data, ()))
     except json.JSONDecodeError as error:
         raise _syntax_error(path, text, error) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from None
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,19 +20,24 @@ import cv2
 import numpy as np
 
 from errors import MissingDependency, OutputError, UnreadableImage
+from image_headers import TIFF_STARTS, count_pages, has_broken_deflate, is_cut_png, size_px
 from png_encoding import encode_png
 
 MAX_PIXELS = 250_000_000
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
-_TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_KNOWN_STARTS = (_JPEG_START, b"\x89PNG", b"BM", *_TIFF_STARTS)
+_KNOWN_STARTS = (_JPEG_START, b"\x89PNG", b"BM", *TIFF_STARTS)
 _AGAIN = "Save or copy the file again."
 _FORMAT = "Save it as an 8 or 16 bit PNG, TIFF, JPEG or BMP."
-_DAMAGE = re.compile(r"premature end|bad huffman|instead of rst|invalid marker|\berror\b|TIFF_Error", re.IGNORECASE)
-_HARMLESS = re.compile(r"iCCP|sRGB|unknown field|TIFF_Warning|gAMA|cHRM|tEXt|^\s*$", re.IGNORECASE)
-_LOG_PREFIX = re.compile(r"^\[\s*\w+:\d+@[\d.]+\]\s+global\s+\S+\s+\S+\s*")
+# a few stray bytes between the parts of a JPEG are some frame grabber's habit; more of them were pixels once
+_DAMAGE = re.compile(
+    r"premature end|bad huffman|instead of rst|invalid marker|\berror\b|TIFF_Error(?!.*custom tag)|Discarding \d+ bytes"
+    r"|too much image data|\d{2} extraneous|extraneous bytes before marker 0xd[0-7]",
+    re.IGNORECASE,
+)
+_HARMLESS = re.compile(r"iCCP|sRGB|unknown field|gAMA|cHRM|tEXt|^\s*$", re.IGNORECASE)
+_LOG_PREFIX = re.compile(r"^\[\s*\w+:\d+@[\d.]+\]\s+global\s+\S+\s+((?!TIFF_Error)\S+\s*)?")
 _stderr_lock = threading.Lock()
 logger = logging.getLogger("dscope.image_io")
 
@@ -94,22 +99,20 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Dec
     is_jpeg = data.startswith(_JPEG_START)
     if is_jpeg and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
         raise UnreadableImage("The JPEG is truncated: its end is missing.", _AGAIN)
-    pixels, pages, noise = _decode_quietly(data, is_jpeg)
+    if is_cut_png(data):
+        raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
+    _refuse_too_large(size_px(data), max_pixels)
+    pixels, noise = _decode_quietly(data, is_jpeg)
     if pixels is None and not data.startswith(_KNOWN_STARTS):
         raise UnreadableImage("The file is not an image, or of an unsupported kind.", _FORMAT)
-    if pixels is None or any(_DAMAGE.search(line) for line in noise):
+    if pixels is None or any(_DAMAGE.search(line) for line in noise) or has_broken_deflate(data):
         logger.debug("%s: the decoder printed: %s", name, " | ".join(noise))
         raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise UnreadableImage(f"Pixels of type {pixels.dtype} are not supported.", _FORMAT)
-    height_px, width_px = pixels.shape[:2]
-    if height_px * width_px > max_pixels:
-        raise UnreadableImage(
-            f"The image has {width_px} x {height_px} pixels, more than the {max_pixels} allowed.",
-            "Crop it to the end face or reduce it.",
-        )
+    _refuse_too_large(pixels.shape[1::-1], max_pixels)
     warnings = [f"The decoder reported: {line}." for line in noise[:1]]
-    if pages > 1:
+    if (pages := count_pages(data)) > 1:
         warnings.append(f"The file holds {pages} pages; only the first was inspected.")
     grey, notes = _to_grey(pixels)
     return DecodedImage(name, grey, str(pixels.dtype), (*warnings, *notes))
@@ -120,12 +123,21 @@ def read_labels_png(path: Path | str) -> np.ndarray:
 
     Raises :class:`UnreadableImage` for a file that is no grey image of 8 or 16 bit.
     """
-    pixels, _, noise = _decode_quietly(file_bytes(Path(path)), False)
+    pixels, noise = _decode_quietly(file_bytes(Path(path)), False)
     if pixels is None or any(_DAMAGE.search(line) for line in noise):
         raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
     if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
         raise UnreadableImage("It is not a grey image of 8 or 16 bit.", "Save it as a 16 bit PNG.")
     return pixels.astype(np.uint16)
+
+
+def _refuse_too_large(size: Sequence[int] | None, max_pixels: int) -> None:
+    """``size`` is (width, height), None where it is not known; a file may announce more than the memory holds."""
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise UnreadableImage(
+            f"The image has {size[0]} x {size[1]} pixels, more than the {max_pixels} allowed.",
+            "Crop it to the end face or reduce it.",
+        )
 
 
 def reduce_to_8_bit(values: np.ndarray) -> tuple[np.ndarray, str | None]:
@@ -182,35 +194,19 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         ) from error
 
 
-def _decode_quietly(data: bytes, is_jpeg: bool) -> tuple[np.ndarray | None, int, list[str]]:
-    """Pixels as stored (JPEG: grey) or None, the number of pages, and what the decoder printed, tidied."""
+def _decode_quietly(data: bytes, is_jpeg: bool) -> tuple[np.ndarray | None, list[str]]:
+    """Pixels as stored (JPEG: grey) or None, and what the decoder printed, tidied."""
     buffer = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION if is_jpeg else cv2.IMREAD_UNCHANGED
-    pixels, pages, lines = None, 1, []
+    pixels, lines = None, []
     with _captured_stderr() as printed:
         try:
             pixels = cv2.imdecode(buffer, flags)
-            if pixels is not None and data.startswith(_TIFF_STARTS):
-                pages = _count_tiff_pages(data)
         except (cv2.error, MemoryError) as error:
             lines.append(str(error).splitlines()[0] if str(error) else "out of memory")
     lines += printed
     tidy = (_LOG_PREFIX.sub("", line).strip().rstrip(".") for line in lines)
-    return pixels, pages, [line for line in dict.fromkeys(tidy) if _DAMAGE.search(line) or not _HARMLESS.search(line)]
-
-
-def _count_tiff_pages(data: bytes) -> int:
-    """Length of the chain of image directories of a TIFF; stops at the first pointer that leads nowhere."""
-    order = "little" if data[:2] == b"II" else "big"
-    is_big = data[2:4] in (b"+\x00", b"\x00+")
-    start, pointer, count_size, entry = (8, 8, 8, 20) if is_big else (4, 4, 2, 12)
-    offset, seen = int.from_bytes(data[start : start + pointer], order), set()
-    while 0 < offset <= len(data) - count_size and offset not in seen:
-        seen.add(offset)
-        entries = int.from_bytes(data[offset : offset + count_size], order)
-        link = offset + count_size + entries * entry
-        offset = int.from_bytes(data[link : link + pointer], order)
-    return len(seen)
+    return pixels, [line for line in dict.fromkeys(tidy) if _DAMAGE.search(line) or not _HARMLESS.search(line)]
 
 
 def _to_grey(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -65,6 +65,7 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     labels = np.zeros(grey.shape, np.int32)
     if reach_px <= 0:
         return Detection(labels, (), np.zeros((0, 0), np.float32))
+    reach_px = min(reach_px, 3 * math.hypot(*grey.shape))  # beyond there is no pixel, however a zone is defined
     reach_px = max(reach_px, fields.BACKGROUND_SHARE * fiber.cladding.mean_radius_px)
     crop = fields.working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
     core_px = 0.5 * fiber.core_diameter_px * crop.factor

@@ -8,13 +8,20 @@ fibre frame (the affine map that turns the cladding ellipse into a circle of the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import os
+import types
+import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 NAN = float("nan")
+_JSON_TYPES = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
+_LONGEST_NAME = 255
+_LARGEST = 2**53  # beyond any length, area or time
 
 ZONE_NAMES = ("Core", "Cladding", "Adhesive", "Contact")
 DEFECT_CLASSES = ("Scratch", "Pit/Dig", "Contamination", "Chip", "Crack")
@@ -25,6 +32,7 @@ FAIL = "FAIL"
 UNGRADED = "UNGRADED"
 LOCALIZATION_FAILED = "Localization Failed"
 UNREADABLE = "Unreadable"
+STATUSES = (PASS, FAIL, UNGRADED, LOCALIZATION_FAILED, UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -150,15 +158,15 @@ class InspectionRecord:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> InspectionRecord:
-        """Inverse of :meth:`to_dict`."""
-        values = dict(data)
-        fiber = values.get("fiber")
-        if fiber is not None:
-            values["fiber"] = build(Fiber, {**fiber, "cladding": build(Ellipse, fiber["cladding"])})
-        values["scale"] = build(Scale, values.get("scale") or {})
-        values["zones"] = tuple(build(ZoneExtent, z) for z in values.get("zones", ()))
-        values["defects"] = tuple(build(Defect, d) for d in values.get("defects", ()))
-        return build(cls, values)
+        """Inverse of :meth:`to_dict`; raises ValueError for what no inspection writes."""
+        record = build(cls, data)
+        zones = {item.name for item in record.zones} | {item.zone for item in record.defects}
+        kinds = {item.kind for item in record.defects}
+        if record.status not in STATUSES or not (zones <= {*ZONE_NAMES} and kinds <= {*DEFECT_CLASSES}):
+            raise ValueError("a status, zone or class of defect is none")
+        if not _is_path(record.image_path) or not _is_path(record.result_name) or {*record.result_name} & {*"/\\"}:
+            raise ValueError("a name is none that a file can have")
+        return record
 
 
 @dataclass(frozen=True)
@@ -182,18 +190,53 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def build(cls: type, values: dict[str, Any]) -> Any:
-    """Make a dataclass from JSON values: lists become tuples, null in a float field becomes NaN."""
+def build(cls: type, values: Any) -> Any:
+    """Make a dataclass from JSON values: lists become tuples, null in a float field becomes NaN.
+
+    Keys that are no field are left out. Raises ValueError for a field of another type, and for one that is missing.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{cls.__name__} must be an object")
     kwargs = {}
-    for spec in dataclasses.fields(cls):
-        if spec.name not in values:
-            continue
-        value = values[spec.name]
-        if value is None and spec.type == "float":
-            value = NAN
-        kwargs[spec.name] = _tupled(value)
+    for name, (hint, is_required) in _fields(cls).items():
+        if name in values:
+            kwargs[name] = _typed(hint, values[name], name)
+        elif is_required:
+            raise ValueError(f"{name} is missing")
     return cls(**kwargs)
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value
+def _is_path(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and all(len(part) <= _LONGEST_NAME for part in text.split("/"))
+
+
+@functools.cache
+def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
+    """The type of each field, and whether it has no default."""
+    hints, none = typing.get_type_hints(cls), dataclasses.MISSING
+    specs = dataclasses.fields(cls)
+    return {s.name: (hints[s.name], s.default is none and s.default_factory is none) for s in specs}
+
+
+def _typed(hint: Any, value: Any, name: str) -> Any:
+    """The value as its type hint says."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value)
+    if origin is types.UnionType:  # of a type and None
+        return None if value is None else _typed(arguments[0], value, name)
+    if origin is tuple and isinstance(value, list):
+        hints = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
+        if len(hints) == len(value):
+            return tuple(_typed(item_hint, item, name) for item_hint, item in zip(hints, value, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        return {key: _typed(arguments[1], item, name) for key, item in value.items()}
+    elif hint is float and value is None:
+        return NAN
+    elif type(value) in _JSON_TYPES.get(hint, ()) and (hint in (str, bool) or abs(value) <= _LARGEST):  # false for NaN
+        return value
+    raise ValueError(f"{name} has a value of another kind")

@@ -18,6 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
+import json_text
 from cli.image_files import natural_key, same_file_key
 from errors import OutputError
 from records import InspectionRecord
@@ -157,9 +158,10 @@ def _whole_lines(file: BinaryIO, name: str) -> Iterator[tuple[InspectionRecord |
     """Every line's record, None where it is none, with the line's size in bytes; not a last one that is torn."""
     for number, line in enumerate(file, start=1):
         record = None
-        try:
-            record = InspectionRecord.from_dict(json.loads(line))
-        except (ValueError, TypeError, AttributeError, KeyError):
+        with contextlib.suppress(ValueError):
+            found = InspectionRecord.from_dict(json_text.parse(line))
+            record = found if found.image_path else None
+        if record is None:
             logger.warning("%s, line %d is not a complete record: skipped.", name, number)
         if line.endswith(b"\n"):
             yield record, len(line)

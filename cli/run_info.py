@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+import json_text
 from inspection import InspectionSettings
 
 VERSION = "0.1.0"
@@ -93,7 +94,7 @@ def file_hash(path: Path) -> str | None:
 def earlier_settings_hash(run_file: Path) -> str | None:
     """The settings hash that an earlier run left in its run.json; None when there is none."""
     try:
-        data = json.loads(run_file.read_text(encoding="utf-8"))
+        data = json_text.parse(run_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     value = data.get("settings_sha256") if isinstance(data, Mapping) else None

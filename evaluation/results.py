@@ -108,16 +108,8 @@ class ImageResult:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ImageResult:
-        """Inverse of :meth:`to_dict`; raises KeyError, TypeError or AttributeError for anything else."""
-        nested = {
-            "true_defects": tuple(_true_outcome(item) for item in data["true_defects"]),
-            "reported_defects": tuple(
-                build(ReportedOutcome, {**item, "sizes": build(Sizes, item["sizes"])})
-                for item in data["reported_defects"]
-            ),
-            "verdicts": tuple(build(RuleSetVerdict, item) for item in data["verdicts"]),
-        }
-        return build(cls, {**data, **nested})
+        """Inverse of :meth:`to_dict`; raises ValueError for anything else."""
+        return build(cls, data)
 
     @property
     def asked(self) -> tuple[TrueOutcome, ...]:
@@ -159,12 +151,3 @@ class Evaluation:
     skipped: tuple[str, ...] = ()  # images without a usable truth, one sentence each
     extra: Mapping[str, Any] = field(default_factory=dict)  # further parts of evaluation.json
     sections: tuple[str, ...] = ()
-
-
-def _true_outcome(item: dict[str, Any]) -> TrueOutcome:
-    measured = item["measured"]
-    sizes = {
-        "sizes": build(Sizes, item["sizes"]),
-        "measured": None if measured is None else build(Sizes, measured),
-    }
-    return build(TrueOutcome, {**item, **sizes})

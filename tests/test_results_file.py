@@ -1,8 +1,12 @@
 """results.jsonl: what is written is whole, in whatever state a crash or a full disk has left the file."""
 
+import json
+import math
 import os
+from dataclasses import replace
 
 import pytest
+from config_trees import REMOVED
 from report_samples import failed_inspection, make_defect, make_inspection
 
 from errors import OutputError
@@ -31,7 +35,8 @@ def filled(path, *records):
 
 
 def test_records_survive_the_file(path):
-    records = [make_inspection(make_defect(), status=FAIL).record, failed_inspection(UNREADABLE).record]
+    lost = replace(failed_inspection(UNREADABLE).record, image_path="/images/lost.png")
+    records = [make_inspection(make_defect(), status=FAIL).record, lost]
     results = filled(path, *records)
     assert len(path.read_bytes().splitlines()) == len(results) == 2
     assert sorted(map(repr, results.records())) == sorted(map(repr, records))
@@ -84,6 +89,45 @@ def test_a_line_in_the_middle_that_is_no_record_is_skipped(path, caplog):
     assert "line 2" in caplog.text and "line 3" in caplog.text
     results.tidy()
     assert len(path.read_bytes().splitlines()) == 2
+
+
+DAMAGED_FIELDS = [
+    *(("status", "PASSED"), ("status", 3), ("status", ["PASS"]), ("status", None), ("status", REMOVED)),
+    *(("image_path", "a\0b"), ("image_path", "\ud800"), ("image_path", 7), ("image_path", ""), ("image_path", REMOVED)),
+    *(("result_name", "../../elsewhere"), ("result_name", "a\\b"), ("result_name", "y" * 256), ("result_name", None)),
+    *(("reasons", "none"), ("reasons", [1]), ("reasons", {}), ("warnings", [["a"]]), ("timings_s", {"a": "b"})),
+    *(("image_width_px", 1.5), ("image_width_px", True), ("image_width_px", 10**400), ("processing_time_s", "1")),
+    *(("focus_score", math.nan), ("focus_score", math.inf), ("fiber", []), ("fiber", {}), ("scale", None)),
+    *(("zones", [{"name": "Core"}]), ("zones", {"name": "Core"}), ("defects", [None]), ("rule_set_verified", 1)),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGED_FIELDS)
+def test_a_record_with_a_field_that_makes_no_sense_is_skipped(path, field, value, caplog):
+    damaged = make_inspection(make_defect(), status=FAIL).record.to_dict() | {"image_path": "/d/b.png", field: value}
+    damaged = {key: item for key, item in damaged.items() if item is not REMOVED}
+    filled(path, record("a.png"))
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(damaged) + "\n")
+    assert names(ResultsFile(path).records()) == names(read_records(path)) == ["a.png"]
+    assert "line 2" in caplog.text
+
+
+@pytest.mark.parametrize(("field", "value"), [("zone", "Kern"), ("kind", "Pit"), ("length_px", "3"), ("box_px", [[1]])])
+def test_a_record_with_a_defect_that_makes_no_sense_is_skipped(path, field, value):
+    damaged = make_inspection(make_defect(), status=FAIL).record.to_dict() | {"image_path": "/d/b.png"}
+    path.write_text(json.dumps(damaged) + "\n", encoding="utf-8")
+    assert len(read_records(path)) == 1
+    damaged["defects"][0][field] = value
+    path.write_text(json.dumps(damaged) + "\n", encoding="utf-8")
+    assert read_records(path) == []
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"a":' * 960 + b"1" + b"}" * 960, b"1" * 5000])
+def test_a_line_that_json_reading_chokes_on_is_skipped(path, line):
+    filled(path, record("a.png"))
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    assert names(ResultsFile(path).records()) == names(read_records(path)) == ["a.png"]
 
 
 def test_tidy_makes_one_file_of_any_order_of_work(path, tmp_path):

@@ -49,8 +49,8 @@ def unit_excess(response: np.ndarray, frame: RingFrame, white: tuple[float, floa
     """
     middles, gains = [], []
     for sample in frame.sampled(response):
-        usable = len(sample) >= LEAST_SAMPLE
-        middle, spread = _excess(sample) if usable else (0.0, 1.0)
+        middle, spread = _excess(sample) if len(sample) >= LEAST_SAMPLE else (0.0, 0.0)
+        usable = len(sample) >= LEAST_SAMPLE and max(spread, white[1]) > 0  # else it is the same everywhere
         middles.append(max(middle, white[0]))
         gains.append(1 / max(spread, white[1]) if usable else 0.0)
     return (response - frame.spread_over_parts(*middles)) * frame.spread_over_parts(*gains)

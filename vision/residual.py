@@ -23,6 +23,7 @@ DITHER_GREY = 0.6  # noise from which on rounding to whole grey levels averages 
 GREYS = np.arange(256, dtype=np.float32)
 LEAST_FLAT = 200  # pixels from which noise is learnt per brightness
 LEAST_BIN = 100
+MOST_RADII = 32_000  # cv2.remap takes no longer rows
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def radial_residual(
 
     ``marked`` (H, W) bool: pixels that are known not to be background. ``core_radius_px``: NaN = unknown.
     """
-    step = 1.0 / settings.radial_oversampling
+    step = max(1.0 / settings.radial_oversampling, (frame.reach_px + 2) / MOST_RADII)
     radii = np.arange(0, frame.reach_px + 2, step)
     profile = background_profile(image, frame.ellipse, radii, settings, marked, core_radius_px)
     slope = np.abs(cv2.sepFilter2D(profile, cv2.CV_32F, _slope_kernel(settings), np.ones(1, np.float32)))
