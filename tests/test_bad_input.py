@@ -57,6 +57,7 @@ def bad_files():
         "1x1.png": (png(np.full((1, 1), 90, np.uint8)), LOCALIZATION_FAILED),
         "10x10.png": (png(rng.integers(0, 255, (10, 10), np.uint8)), LOCALIZATION_FAILED),
         "strip.png": (png(np.full((3, 900), 90, np.uint8)), LOCALIZATION_FAILED),
+        "long_strip.png": (png(np.full((104, 55_936), 90, np.uint8)), LOCALIZATION_FAILED),
         "black.png": (png(np.zeros((300, 400), np.uint8)), LOCALIZATION_FAILED),
         "white.png": (png(np.full((300, 400), 255, np.uint8)), LOCALIZATION_FAILED),
         "noise.png": (png(rng.integers(0, 255, (300, 400), np.uint8)), LOCALIZATION_FAILED),

@@ -57,10 +57,10 @@ def locate_cladding(
     ``enhanced`` gives the contrast-enhanced copy of a reduced image and its factor, which is for seeds only.
     """
     factor = min(1.0, settings.working_size_px / max(grey.shape))
+    if round(min(grey.shape) * factor) < 24:
+        return LocationResult(None, "none", 0.0, "the image is too small to show a fibre")
     reduced = _reduced(grey, factor)
     small = reduced.astype(np.float32)
-    if min(small.shape) < 24:
-        return LocationResult(None, "none", 0.0, "the image is too small to show a fibre")
     seeding = enhanced(reduced, factor)
     best: LocationResult | None = None
     for method, seeds in (("rays", hough_seeds), ("contour", contour_seeds)):
