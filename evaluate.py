@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
 from cli.arguments import Parser, count, path
 from errors import ExitCode, UsageError, refuse_to_start
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
+
+# isort: split
 import subprocess
 import sys
 
@@ -11,7 +14,6 @@ from main_runs import KNOWN
 
 import batch
 import main
-import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
 
 
 @pytest.fixture
