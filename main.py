@@ -219,7 +219,7 @@ def output_options(options: argparse.Namespace) -> batch.OutputOptions:
 
 
 def start_backend(options: argparse.Namespace, job: batch.Job, found: Found) -> Backend[batch.Task, batch.Finished]:
-    """What runs the inspections: this process, with OpenCV's threads, several of one thread each, or a cluster."""
+    """What runs the inspections: this process, several, or a cluster."""
     config = replace(job.settings.config, raw={})  # for run.json only, and workers are waited for to read their job
     work = partial(batch.inspect_and_write, replace(job, settings=replace(job.settings, config=config)))
     if options.scheduler:

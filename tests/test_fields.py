@@ -47,6 +47,14 @@ def test_marks_of_both_fields_are_found_at_their_place_and_size():
     assert area2 == pytest.approx(np.pi * 9**2, rel=0.4)
 
 
+def test_a_clear_scratch_of_the_ferrule_is_found():
+    scratch = cv2.line(np.zeros(SHAPE, np.float32), (300, 60), (480, 90), 1.0, 3, cv2.LINE_AA)
+    labels = detect(
+        np.clip(face() - 50 * scratch, 0, 255).astype(np.uint8), Fiber(CLADDING, 60.0, "measured"), ZONES, DETECTION
+    ).labels
+    assert (labels[scratch > 0.5] > 0).mean() > 0.8
+
+
 @pytest.mark.parametrize("offset_px", [-12.0, -6.0, 0.0, 6.0])
 def test_a_mark_across_the_border_is_one(offset_px):
     radius = fields.FIBRE_SHARE * 160 + offset_px

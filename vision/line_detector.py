@@ -22,7 +22,7 @@ from vision.significance import Significance
 
 DOUBLINGS = 4
 SAMPLE = 1500  # pixels of a part from which a detector's noise is estimated
-LEAST_EDGE = 0.05  # boundary uncertainty, in sigmas, from which a line along the boundary is discounted
+LEAST_EDGE = 0.1  # boundary uncertainty, in sigmas, from which a line along the boundary is discounted
 LEAST_LENGTH_PX = 9.0
 LEAST_ANGLES = 8
 MEDIAN_OF_ABS, TAIL_OF_ABS = 0.6745, 1.645  # 50 and 90 % quantiles of |x| of a normal distribution

@@ -78,9 +78,13 @@ def _rough(settings: DetectionSettings, cladding_radius_px: float) -> DetectionS
 
 
 def ferrule_look(settings: DetectionSettings) -> DetectionSettings:
-    """The same settings for half the scale, where the widest lines would be as wide as a zone."""
-    line = replace(settings.algorithms.lei, widths_px=settings.algorithms.lei.widths_px[:1])
-    return replace(settings, algorithms=replace(settings.algorithms, lei=line), smoothing_px=settings.smoothing_px[:1])
+    """The same settings without the two detectors of faint lines: no standard limits scratches of the ferrule.
+
+    Clear ones are found all the same.
+    """
+    own = settings.algorithms
+    algorithms = replace(own, lei=replace(own.lei, enabled=False), skeleton=replace(own.skeleton, enabled=False))
+    return replace(settings, algorithms=algorithms, smoothing_px=settings.smoothing_px[:1])
 
 
 def marks_seen(
