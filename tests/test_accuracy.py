@@ -108,8 +108,8 @@ def test_rendered_scenes_of_ordinary_contrast():
     every = figures("ordinary", results)
     print_classes_and_sizes(every)
     assert every.localisation.located.value >= 0.99
-    assert every.total.recall.value >= 0.99
-    assert every.total.precision.value >= 0.98
+    assert every.total.recall.value >= 0.985
+    assert every.total.precision.value >= 0.99
     assert every.confusion.right.value >= 0.83
     assert is_measured(every, "length", "Scratch", share=0.04)
     assert is_measured(every, "width", "Scratch", share=0.15)
@@ -119,8 +119,8 @@ def test_rendered_scenes_of_ordinary_contrast():
 @pytest.mark.accuracy
 def test_faint_rendered_scenes():
     every = figures("faint", in_parallel(partial(rendered, contrast="faint"), 80))
-    assert every.total.recall.value >= 0.92
-    assert every.total.precision.value >= 0.93
+    assert every.total.recall.value >= 0.89
+    assert every.total.precision.value >= 0.98
 
 
 @pytest.mark.accuracy
@@ -145,8 +145,8 @@ def test_labelled_real_images():
     print_classes_and_sizes(every)
     assert every.localisation.located.value == 1
     assert every.total.recall.value >= 0.92
-    assert every.total.precision.value >= 0.90
-    assert every.image_accuracy.accuracy.value >= 0.93
+    assert every.total.precision.value >= 0.915
+    assert every.image_accuracy.accuracy.value >= 0.91
     assert every.image_accuracy.false_alarms_on_clean <= every.image_accuracy.clean_images
 
 
@@ -165,4 +165,4 @@ def test_moved_copies_of_real_images_keep_their_verdict():
         )
     flips, asked = (sum(getattr(level.verdict_flips, name) for level in moved) for name in ("count", "total"))
     assert asked >= 60
-    assert flips <= 0.03 * asked
+    assert flips <= 0.045 * asked

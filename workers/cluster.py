@@ -6,9 +6,11 @@ taken once, here, whoever and how many computed it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, Generic, Self, TypeVar
 
 from errors import MissingDependency, UsageError, WorkersFailed
@@ -62,7 +64,8 @@ class Cluster(Generic[T, R]):
 
     def __exit__(self, *exc_info: object) -> None:
         """Leave the cluster as it is; what is under way there is finished for nobody."""
-        self._client.close(timeout=CONNECT_TIMEOUT_S)
+        with contextlib.suppress(OSError, TimeoutError):
+            self._client.close(timeout=CONNECT_TIMEOUT_S)
 
     def run(self, tasks: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """Outcomes as they come; a new task is handed over for each that is finished.
@@ -83,26 +86,30 @@ class Cluster(Generic[T, R]):
         under_way: dict[Any, T] = {}
         self._fill(source, finished, under_way)
         while under_way:
-            future = next(finished)
+            with _connection():
+                future = next(finished)
             outcome = self._outcome(under_way.pop(future), future)
             self._fill(source, finished, under_way)
             yield outcome
 
     def _fill(self, source: Iterator[T], finished: Any, under_way: dict[Any, T]) -> None:
         """Hand over tasks until every thread of the cluster, as it is now, has enough of them."""
-        limit = max(TASKS_PER_THREAD * sum(self._client.nthreads().values()), TASKS_PER_THREAD)
+        with _connection():
+            limit = max(TASKS_PER_THREAD * sum(self._client.nthreads().values()), TASKS_PER_THREAD)
         while len(under_way) < limit:
             try:
                 task = next(source)
             except StopIteration:
                 return
-            future = self._client.submit(_answer, self._work, task, pure=False)
+            with _connection():
+                future = self._client.submit(_answer, self._work, task, pure=False)
+                finished.add(future)
             under_way[future] = task
-            finished.add(future)
 
     def _outcome(self, task: T, future: Any) -> Outcome[T, R]:
         if future.status == "error":
-            error = future.exception()
+            with _connection():
+                error = future.exception()
             if isinstance(error, self._dask.scheduler.KilledWorker):
                 return Outcome(task, death="The workers of the cluster that worked on it died.")
             raise WorkersFailed(
@@ -110,8 +117,9 @@ class Cluster(Generic[T, R]):
                 "Start scheduler and workers with the same program and packages as here (README.md, Many machines).",
             ) from error
         if future.status != "finished":
-            raise WorkersFailed("The connection to the Dask scheduler was lost.", "Start it again.")
-        result: Answer = future.result()
+            raise _lost()
+        with _connection():
+            result: Answer = future.result()
         if result.error is not None:
             raise result.error
         return Outcome(task, result.result, log=result.log)
@@ -122,8 +130,21 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Answer:
     return answer(work, task)
 
 
+@contextlib.contextmanager
+def _connection() -> Iterator[None]:
+    """Whatever Dask raises when its scheduler has gone, as one kind of error."""
+    try:
+        yield
+    except (OSError, TimeoutError, CancelledError) as error:
+        raise _lost() from error
+
+
+def _lost() -> WorkersFailed:
+    return WorkersFailed("The connection to the Dask scheduler was lost.", "Start it again.")
+
+
 def _silence() -> None:
     """Keep Dask's remarks on lost connections off the screen: what they lead to is said in a sentence."""
-    for name in ("distributed", *logging.root.manager.loggerDict):
-        if name.split(".")[0] == "distributed":
+    for name in ("distributed", "asyncio", "tornado", *logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "asyncio", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
