@@ -68,6 +68,8 @@ def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settin
     reach_px = min(reach_px, 3 * math.hypot(*grey.shape))  # beyond there is no pixel, however a zone is defined
     reach_px = max(reach_px, fields.BACKGROUND_SHARE * fiber.cladding.mean_radius_px)
     crop = fields.working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
+    if min(crop.grey.shape) < fields.LEAST_SIDE_PX:
+        return Detection(labels, (), crop.grey)
     core_px = 0.5 * fiber.core_diameter_px * crop.factor
     rough, marked = rough_looks(fields.halved(crop), 0.5 * core_px, settings)
     marked = cv2.resize(marked.view(np.uint8), crop.grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0

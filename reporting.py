@@ -46,7 +46,6 @@ def write_image_files(
     """
     _make_folder(details_dir)
     record, compression = inspection.record, reporting.png_compression
-    write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
     pictures: dict[str, np.ndarray | None] = {}
     if reporting.annotated_image:
         pictures["annotated"] = annotated_picture(inspection, reporting)
@@ -60,6 +59,8 @@ def write_image_files(
     for suffix, picture in pictures.items():
         if picture is not None:
             write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
+    # the last one, because --resume takes it as proof that all are there
+    write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
 
 def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:

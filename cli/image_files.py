@@ -17,6 +17,7 @@ from image_io import IMAGE_SUFFIXES
 
 RESULTS_FILE = "results.jsonl"
 DETAILS_FOLDER = "details"
+MAX_NAME_BYTES = 180  # of a result name; file systems allow 255 with all endings
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,15 @@ def _levels(path: Path) -> int:
 
 
 def _result_name(path: Path, level: int) -> str:
+    """A name of this level, short enough for a file system after the endings of the result files."""
+    name = _full_result_name(path, level)
+    data = os.fsencode(name)
+    if len(data) <= MAX_NAME_BYTES:
+        return name
+    return f"{data[:MAX_NAME_BYTES].decode('utf-8', 'ignore')}_{hashlib.sha256(data).hexdigest()[:8]}"
+
+
+def _full_result_name(path: Path, level: int) -> str:
     if level == 0:
         return path.stem
     name = f"{path.stem}_{path.suffix[1:]}"

@@ -53,7 +53,9 @@ class Plan:
                 stale.append(path)
             if path is None or entry.result_name:
                 self._kept_names[path or Path(entry.image_path)] = entry.result_name
-        results.forget(stale)  # they are inspected again; until then they are not in the reports
+        if stale:  # they are inspected again; until then they are in no report, whatever ends this run
+            results.forget(stale)
+            results.tidy()
 
     def tasks(self, paths: Sequence[Path]) -> list[Task]:
         """Tasks for these images, new ones and known ones, in their order."""

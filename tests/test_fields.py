@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -45,6 +47,15 @@ def test_marks_of_both_fields_are_found_at_their_place_and_size():
     assert area1 == pytest.approx(np.pi * 6**2, rel=0.4)
     assert (x2, y2) == pytest.approx((390, 90), abs=1.5)
     assert area2 == pytest.approx(np.pi * 9**2, rel=0.4)
+
+
+@pytest.mark.parametrize("off", ["do2mr", "blackhat", "lei"])
+def test_a_mark_of_the_ferrule_is_found_whatever_is_switched_off(off):
+    own = DETECTION.algorithms
+    algorithms = dataclasses.replace(own, **{off: dataclasses.replace(getattr(own, off), enabled=False)})
+    settings = dataclasses.replace(DETECTION, algorithms=algorithms)
+    labels = detect(face((390, 90, 16, -90)), Fiber(CLADDING, 60.0, "measured"), ZONES, settings).labels
+    assert labels[90, 390] > 0
 
 
 def test_a_clear_scratch_of_the_ferrule_is_found():

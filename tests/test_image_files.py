@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from faces import touch
 
-from cli.image_files import find_images, name_results, natural_key
+from cli.image_files import find_images, name_results, natural_key, possible_result_names
 
 
 def names(found):
     return [path.name for path in found.paths]
+
+
+def test_long_names_leave_room_for_the_endings_and_stay_different(tmp_path):
+    paths = [tmp_path / f"{'ä' * 118}{tail}.png" for tail in ("", "b", "c")]
+    stems = [image.stem for image in name_results(paths)]
+    assert len(set(stems)) == 3 and all(len(os.fsencode(stem)) <= 190 for stem in stems)
+    assert all(stem in possible_result_names(path) for stem, path in zip(stems, paths, strict=True))
 
 
 def test_images_of_a_folder_in_natural_order(tmp_path):

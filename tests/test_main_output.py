@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from faces import write
+from faces import shipped_config, write
 from main_runs import KNOWN, images, one_sentence, statuses
+from report_samples import make_inspection
 
 import batch
 import main
@@ -171,6 +172,29 @@ def test_an_image_whose_table_is_gone_is_inspected_again(by_name, monkeypatch, l
     assert main.main(["in", "-o", "out", "--resume"]) == ExitCode.OK
     assert calls == ["pass2.png"]
     assert Path("out/details/pass2_report.csv").stat().st_size > 0
+
+
+def test_a_kill_while_files_are_written_leaves_no_table(by_name, monkeypatch):
+    """The table is the proof that all files of an image are there: it comes last."""
+    inspection = make_inspection()
+    written = []
+    monkeypatch.setattr(reporting, "write_png", lambda path, *_: written.append(path.name))
+    monkeypatch.setattr(reporting, "write_bytes", lambda path, *_: written.append(path.name))
+    Path("out").mkdir()
+    reporting.write_image_files(inspection, Path("out/details"), "face", shipped_config().reporting)
+    assert written[-1] == "face_report.csv" and len(written) > 1
+
+
+def test_results_of_other_settings_are_gone_before_the_first_image(by_name, monkeypatch):
+    images("pass1.png", "pass2.png")
+    assert main.main(["in", "-o", "out", "--cladding-um", "125"]) == ExitCode.OK
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "inspect_and_write", killed)
+    assert main.main(["in", "-o", "out", "--resume", "--cladding-um", "140"]) == ExitCode.INTERRUPTED
+    assert list(read_records(Path("out/results.jsonl"))) == []
 
 
 @pytest.mark.parametrize("fields", [("content_sha256",), ("settings_sha256", "content_sha256", "result_name")])

@@ -23,6 +23,7 @@ FERRULE_SHARE = 1.06  # ... and from here on the ferrule's: a mark across the bo
 BACKGROUND_SHARE = 1.06  # of the cladding radius: the background of the fibre needs both sides of the edge
 LEAST_RADIUS_PX = 100.0  # at working scale: smaller fibres are one field
 MARGIN_PX = 6
+LEAST_SIDE_PX = 8  # of a crop: in less nothing can be seen
 JOIN_PX = 3  # at working scale: pieces of one mark in both fields are no further apart
 
 
@@ -50,7 +51,7 @@ def working_crop(grey: np.ndarray, cladding: Ellipse, reach_px: float, working_r
     work = grey[y0:y1, x0:x1].astype(np.float32)
     if factor < 1:
         work = cv2.resize(work, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    rows, cols = (max(2, side - side % 2) for side in work.shape)
+    rows, cols = (side - side % 2 for side in work.shape)
     ellipse = scaled(cladding, factor)
     moved = replace(ellipse, x_px=ellipse.x_px - x0 * factor, y_px=ellipse.y_px - y0 * factor)
     return WorkingCrop(work[:rows, :cols], moved, factor, (x0 * factor, y0 * factor), reach_px * factor)

@@ -20,6 +20,7 @@ from vision.residual import Residual, radial_residual
 from vision.ring_frame import ring_frame
 from vision.settings import DetectionSettings
 from vision.significance import Significance, significance, strong_marks
+from vision.voting import WEIGHT_ROUNDING
 
 ROUGH_LOOKS = 3
 LARGE_MARKS_SHARE = 0.01  # of the inspected area: newly found marks that call for another rough look
@@ -80,11 +81,15 @@ def _rough(settings: DetectionSettings, cladding_radius_px: float) -> DetectionS
 def ferrule_look(settings: DetectionSettings) -> DetectionSettings:
     """The same settings without the two detectors of faint lines: no standard limits scratches of the ferrule.
 
-    Clear ones are found all the same.
+    Clear ones are found all the same. Where the others cannot confirm a mark between them, the line detectors stay.
     """
     own = settings.algorithms
+    settings = replace(settings, smoothing_px=settings.smoothing_px[:1])
+    compact = sum(detector.weight for detector in (own.do2mr, own.blackhat) if detector.enabled)
+    if compact < settings.confidence_threshold - WEIGHT_ROUNDING:
+        return settings
     algorithms = replace(own, lei=replace(own.lei, enabled=False), skeleton=replace(own.skeleton, enabled=False))
-    return replace(settings, algorithms=algorithms, smoothing_px=settings.smoothing_px[:1])
+    return replace(settings, algorithms=algorithms)
 
 
 def marks_seen(

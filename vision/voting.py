@@ -11,7 +11,7 @@ from vision.evidence import Evidence
 from vision.settings import DetectionSettings
 
 COMPACT = ("DO2MR", "BlackHat")  # the detectors of compact marks; the others look for lines
-_ROUNDING = 1e-6  # of sums of weights
+WEIGHT_ROUNDING = 1e-6  # of sums of weights
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ def cast_votes(
     for k, (_, weight, responds) in enumerate(cast):
         code |= responds.view(np.uint8) << np.uint8(k)
         worth += np.float32(weight) * (np.arange(256) >> k & 1)
-    enough = (worth >= settings.confidence_threshold - _ROUNDING).astype(np.uint8)
+    enough = (worth >= settings.confidence_threshold - WEIGHT_ROUNDING).astype(np.uint8)
     return Votes(code, tuple(name for name, *_ in cast), worth, cv2.LUT(code, enough).view(bool) & inside)

@@ -43,7 +43,7 @@ class _Collector(logging.Handler):
 def answer(work: Callable[[Any], Any], task: Any) -> Answer:
     """Call ``work``; an exception comes back as such, with its traceback as a note."""
     logger, collector = logging.getLogger(ROOT_LOGGER), _Collector()
-    before = logger.level, logger.propagate
+    # for good, not for this call: another thread of this process may be at work
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     logger.addHandler(collector)
@@ -53,7 +53,6 @@ def answer(work: Callable[[Any], Any], task: Any) -> Answer:
         result, error = None, _portable(raised)
     finally:
         logger.removeHandler(collector)
-        logger.level, logger.propagate = before
     return Answer(result, error, tuple(collector.records))
 
 
