@@ -23,7 +23,7 @@ from errors import BlinkError, InputStalled, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord
-from results_file import ResultsFile
+from records_file import ResultsFile
 from workers.backend import Backend, replay
 
 logger = logging.getLogger("dscope.batch")

@@ -39,7 +39,7 @@ try:
         from config_loader import load_config
         from inspection import InspectionSettings
         from records import FAIL, PASS, UNGRADED
-        from results_file import ResultsFile
+        from records_file import ResultsFile
         from settings import Config
         from workers.backend import Backend, InThisProcess
         from workers.pool import Pool, available_cores

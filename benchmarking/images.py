@@ -16,7 +16,7 @@ from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
 from errors import UnreadableImage
 from inspection import InspectionSettings
 from records import InspectionRecord
-from results_file import ResultsFile
+from records_file import ResultsFile
 
 READING, FILES = "Reading and the rest", "Drawing and writing"
 

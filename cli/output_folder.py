@@ -11,7 +11,7 @@ from cli.file_lock import take_lock
 from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names
 from errors import OutputError
 from records import ZONE_NAMES
-from results_file import ResultsFile
+from records_file import ResultsFile
 
 LOCK_FILE = ".running.lock"
 _PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)

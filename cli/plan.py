@@ -10,8 +10,8 @@ from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile, name_result
 from cli.output_folder import remove_partial_files
 from cli.run_info import earlier_settings_hash
 from errors import OutputError
+from records_file import ResultsFile
 from reporting import RUN_NAME, TABLE_ENDING
-from results_file import ResultsFile
 
 
 def go_on(folder: Path, images: Sequence[Path], settings_sha256: str) -> tuple[ResultsFile, Plan]:

@@ -17,7 +17,7 @@ from PIL import Image
 import main
 from errors import ExitCode
 from records import FAIL, LOCALIZATION_FAILED, PASS, UNREADABLE
-from results_file import read_records
+from records_file import read_records
 
 ROOT = Path(main.__file__).parent
 

@@ -18,7 +18,7 @@ from config_loader import load_config
 from errors import InputStalled, OutputError, UnreadableImage
 from inspection import InspectionSettings
 from records import LOCALIZATION_FAILED, PASS, UNREADABLE, Inspection, InspectionRecord
-from results_file import ResultsFile, read_records
+from records_file import ResultsFile, read_records
 from workers.backend import InThisProcess
 
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")

@@ -14,7 +14,7 @@ from main_runs import KNOWN, children, finished, quick_config, slow, statuses, u
 import main
 from errors import ExitCode
 from records import PASS, UNREADABLE
-from results_file import read_records
+from records_file import read_records
 
 pytestmark = [
     pytest.mark.usefixtures("by_name"),

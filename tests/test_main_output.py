@@ -17,7 +17,7 @@ import batch
 import main
 import reporting
 from errors import ExitCode, OutputError
-from results_file import ResultsFile, read_records
+from records_file import ResultsFile, read_records
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

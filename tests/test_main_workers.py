@@ -16,7 +16,7 @@ import main
 from cli.watching import Watcher
 from errors import ExitCode
 from records import FAIL, PASS, UNREADABLE
-from results_file import read_records
+from records_file import read_records
 
 unix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")

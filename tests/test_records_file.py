@@ -11,7 +11,7 @@ from report_samples import failed_inspection, make_defect, make_inspection
 
 from errors import OutputError
 from records import FAIL, PASS, UNREADABLE, InspectionRecord
-from results_file import ResultsFile, read_records
+from records_file import ResultsFile, read_records
 
 
 def record(name, status=PASS, **fields):
