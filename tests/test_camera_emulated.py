@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -220,6 +221,14 @@ def test_closed_under_the_grab(camera, method):
 
 
 def test_ctrl_c_closes_the_camera():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in background
+    try:
+        _ctrl_c_closes_the_camera()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _ctrl_c_closes_the_camera():
     start_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt), small_camera() as camera:
         during_grab(camera, _thread.interrupt_main, timeout_s=20.0)
