@@ -34,7 +34,7 @@ from records import (
 )
 from settings import Config, FiberType, RuleSet, enabled_algorithms
 from vision.flat_field import flat_field_flaw, misfit_warnings
-from vision.preprocess import focus_score, preprocess
+from vision.preprocess import focus_score, picture_box, preprocess
 from vision.scale import roundness_warnings, size_warnings
 from vision.zoning import Zoning, place_zones, zone_radii_px
 
@@ -69,18 +69,6 @@ class _Clock:
         duration = time.perf_counter() - started
         self.steps_s[title] = duration
         logger.info("%s Complete. Duration: %.2fs", title, duration)
-
-
-def inspect_file(path: Path | str, settings: InspectionSettings, *, name: str | None = None) -> Inspection:
-    """Read and inspect one image file; an unreadable one becomes a record that says why."""
-    path = Path(path)
-    started = time.perf_counter()
-    try:
-        data = image_io.file_bytes(path)
-    except UnreadableImage as error:
-        record = _blank_record(name or path.name, settings, UNREADABLE, str(error))
-        return Inspection(replace(record, image_path=str(path), processing_time_s=time.perf_counter() - started))
-    return inspect_bytes(data, path, settings, name=name or path.name)
 
 
 def inspect_bytes(data: bytes, path: Path, settings: InspectionSettings, *, name: str) -> Inspection:
@@ -149,7 +137,7 @@ def inspect_image(
         warnings += misfit_warnings(image.grey, prepared.grey, fiber.cladding)
     scale, scale_warnings = choose_scale(fiber, image.grey.shape, settings)
     with clock.step("Zone Detection"):
-        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, image.grey.shape, settings)
+        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, prepared.grey, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
     with clock.step("Defect Detection"):
         found = detect(prepared.grey, fiber, zoning.zones, config.detection)
@@ -226,7 +214,7 @@ def choose_scale(fiber: Fiber, shape: tuple[int, int], settings: InspectionSetti
 
 
 def choose_zones(
-    fiber: Fiber, scale: Scale, shape: tuple[int, int], settings: InspectionSettings
+    fiber: Fiber, scale: Scale, grey: np.ndarray, settings: InspectionSettings
 ) -> tuple[Zoning, str | None, list[str]]:
     """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed."""
     rule_set, config = settings.rule_set, settings.config
@@ -241,7 +229,9 @@ def choose_zones(
     else:
         warnings = _misfit(radii, fiber, scale, rule_set)
     cut_off = config.measurement.max_zone_cut_off_share
-    zoning = place_zones(definitions, fiber, scale, shape, only=settings.zones, cut_off_share=cut_off)
+    zoning = place_zones(
+        definitions, fiber, scale, grey.shape, box=picture_box(grey), only=settings.zones, cut_off_share=cut_off
+    )
     if zoning.missing:
         warnings.append(f"The core was not found: there is no {zoning.missing[0]} zone.")
     return zoning, unplaceable, warnings

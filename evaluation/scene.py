@@ -48,7 +48,7 @@ class Scene:
         occupied = (labels > 0) | (reported > 0)
         true_ids = [int(k) for k in np.unique(labels) if 0 < k < DO_NOT_JUDGE]
         um_per_px = fiber.um_per_px or NAN
-        zones = choose_zones(fiber.as_found(), Scale(um_per_px), grey.shape, settings)[0].zones
+        zones = choose_zones(fiber.as_found(), Scale(um_per_px), grey, settings)[0].zones
         return cls(
             fiber=fiber,
             inspection=inspection,

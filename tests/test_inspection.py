@@ -6,18 +6,19 @@ import dataclasses
 import functools
 import json
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from faces import CLADDING_UM, clean_grey, clean_png, face_scene, inspect_grey, pitted_png, shipped_config, write
+from faces import CLADDING_UM, clean_grey, clean_png, face_scene, inspect_grey, pitted_png, shipped_config
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration import Calibration
 from cli.job_settings import choose_settings
 from image_io import DecodedImage
-from inspection import choose_scale, inspect_file, inspect_image
+from inspection import choose_scale, inspect_bytes, inspect_image
 from records import (
     FAIL,
     LOCALIZATION_FAILED,
@@ -156,17 +157,18 @@ def test_a_frame_without_a_fibre_is_a_record_with_the_best_score():
     assert inspection.labels is None and inspection.zone_map is None
 
 
-def test_an_unreadable_file_is_a_record_too(tmp_path):
-    inspection = inspect_file(write(tmp_path / "notes.png", b"not an image"), choose_settings(shipped_config(), None))
+def test_an_unreadable_file_is_a_record_too():
+    settings = choose_settings(shipped_config(), None)
+    inspection = inspect_bytes(b"not an image", Path("in/notes.png"), settings, name="notes.png")
     assert inspection.record.status == UNREADABLE
     assert inspection.record.image_filename == "notes.png" and inspection.record.reasons[0]
     assert inspection.grey is None and inspection.labels is None
 
 
-def test_a_file_gives_the_record_of_its_pixels(tmp_path):
-    path = write(tmp_path / "clean face.png", clean_png())
+def test_a_file_gives_the_record_of_its_pixels():
+    path = Path("in/clean face.png")
     settings = choose_settings(shipped_config(), None, zones=INNER, **GIVEN)
-    record = inspect_file(path, settings).record
+    record = inspect_bytes(clean_png(), path, settings, name=path.name).record
     assert (record.image_filename, record.image_path) == ("clean face.png", str(path))
     pixels = inspect_image(DecodedImage("clean face.png", clean_grey()), settings).record
     assert timeless(dataclasses.replace(record, image_path="", content_sha256="")) == timeless(pixels)

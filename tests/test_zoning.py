@@ -35,8 +35,8 @@ SHARES = (
 )
 
 
-def place(definitions, fiber, scale=SCALE, shape=SHAPE, only=None, cut_off_share=0.02):
-    return place_zones(definitions, fiber, scale, shape, only=only, cut_off_share=cut_off_share)
+def place(definitions, fiber, scale=SCALE, shape=SHAPE, only=None, cut_off_share=0.02, box=None):
+    return place_zones(definitions, fiber, scale, shape, only=only, cut_off_share=cut_off_share, box=box)
 
 
 # --- radii ---------------------------------------------------------------------------------------------------------
@@ -191,6 +191,14 @@ def test_no_warning_for_a_zone_that_is_not_inspected_or_hardly_cut():
     cut = Fiber(Ellipse(211.0, 112.0, 160.0, 160.0, 0.0))
     assert place(MICROMETRES, cut, only=("Core", "Cladding")).warnings == ()
     assert place(MICROMETRES, cut, cut_off_share=0.2).warnings == ()
+
+
+def test_a_black_margin_over_the_fibre_hides_what_it_covers():
+    whole, cut = place(MICROMETRES, Fiber(ROUND, 40.0)), place(MICROMETRES, Fiber(ROUND, 40.0), box=(143, 300, 0, 400))
+    visible = {z.name: z.visible_share for z in cut.zones}
+    assert [visible[name] for name in ("Core", "Cladding", "Adhesive")] == pytest.approx([0.5] * 3, abs=0.02)
+    assert len(cut.warnings) == 4 and "only 51% of the Core zone" in cut.warnings[0]
+    np.testing.assert_array_equal(cut.zone_map, whole.zone_map)
 
 
 def test_a_zone_outside_of_the_image_is_not_visible_at_all():

@@ -12,6 +12,8 @@ from records import ZONE_NAMES, Ellipse, Fiber, Scale, ZoneExtent
 from settings import ZoneDef
 from vision.geometry import frame_matrix
 
+Box = tuple[int, int, int, int]  # top, bottom, left, right; half open
+
 
 @dataclass(frozen=True)
 class Zoning:
@@ -49,11 +51,14 @@ def place_zones(
     *,
     only: Sequence[str] | None,
     cut_off_share: float,
+    box: Box | None = None,
 ) -> Zoning:
     """Non-overlapping zones of an image of ``shape``; ``only`` restricts which are inspected.
 
-    A zone of which less than ``1 - cut_off_share`` lies inside the image gives a warning.
+    A zone of which less than ``1 - cut_off_share`` lies inside ``box``, the picture without black margins (all of
+    the image without it), gives a warning: nothing is looked for beyond.
     """
+    box = box or (0, shape[0], 0, shape[1])
     radii = zone_radii_px(definitions, fiber, scale)
     zones, spans, warnings, inner, covered_px = [], [], [], 0.0, 0
     for definition in definitions:
@@ -63,8 +68,8 @@ def place_zones(
         label = ZONE_NAMES.index(definition.name) + 1
         first, end = _row_spans(shape, fiber.cladding, outer)
         spans.append((label, first, end))
-        disc_px = int((end - first).sum())
-        visible = _visible_share(shape, fiber.cladding, inner, outer, disc_px - covered_px)
+        disc_px = _pixels_inside(first, end, box)
+        visible = _visible_share(box, fiber.cladding, inner, outer, disc_px - covered_px)
         covered_px = disc_px
         inspected = definition.inspected and (only is None or definition.name in only)
         if inspected and visible < 1 - cut_off_share:
@@ -98,13 +103,19 @@ def _painted(shape: tuple[int, int], spans: list[tuple[int, np.ndarray, np.ndarr
     return zone_map
 
 
-def _visible_share(shape: tuple[int, int], cladding: Ellipse, inner: float, outer: float, visible_px: int) -> float:
-    """Share (0..1) of a zone inside the image: its pixels over its area, which only count where the frame cuts it."""
+def _pixels_inside(first: np.ndarray, end: np.ndarray, box: Box) -> int:
+    """How many of the pixels that row spans cover lie in a box."""
+    top, bottom, left, right = box
+    return int(np.maximum(np.minimum(end, right) - np.maximum(first, left), 0)[top:bottom].sum())
+
+
+def _visible_share(box: Box, cladding: Ellipse, inner: float, outer: float, visible_px: int) -> float:
+    """Share (0..1) of a zone inside the box: its pixels over its area, which only count where the box cuts it."""
     # half the width and half the height of the zone's outline
     reach_x, reach_y = outer * np.hypot(*np.linalg.inv(frame_matrix(cladding)).T)
-    rows, cols = shape
-    inside_x = reach_x - 0.5 <= cladding.x_px <= cols - 0.5 - reach_x
-    inside_y = reach_y - 0.5 <= cladding.y_px <= rows - 0.5 - reach_y
+    top, bottom, left, right = box
+    inside_x = left + reach_x - 0.5 <= cladding.x_px <= right - 0.5 - reach_x
+    inside_y = top + reach_y - 0.5 <= cladding.y_px <= bottom - 0.5 - reach_y
     if inside_x and inside_y:
         return 1.0
     visible = visible_px / (math.pi * (outer**2 - inner**2))
