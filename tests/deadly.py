@@ -23,13 +23,14 @@ def act(task: tuple) -> object:
     return _VERBS[verb](*rest)
 
 
-def prepare_nothing() -> None:
-    """For workers that need no preparation."""
+class Unstartable:
+    """Work that a new process cannot even load."""
 
+    def __call__(self, task: tuple) -> object:
+        return task
 
-def die_unprepared() -> None:
-    """For workers that cannot be prepared."""
-    os._exit(7)
+    def __reduce__(self) -> tuple:
+        return os._exit, (7,)
 
 
 def _double(number):

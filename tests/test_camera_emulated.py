@@ -220,15 +220,16 @@ def test_closed_under_the_grab(camera, method):
     assert "Camera Emulation 0815-0000" in refused(lambda: grab(camera, 1.0))
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C interrupts, also where the shell ignores it, as for what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_closes_the_camera():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in background
-    try:
-        _ctrl_c_closes_the_camera()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _ctrl_c_closes_the_camera():
     start_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt), small_camera() as camera:
         during_grab(camera, _thread.interrupt_main, timeout_s=20.0)

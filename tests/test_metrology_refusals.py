@@ -135,7 +135,7 @@ def test_marks_too_close_together():
 @pytest.mark.parametrize("kind", ["auto", "dots", "ruler"])
 def test_end_faces_are_no_targets(path, kind):
     picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    _refusal(picture, kind=kind)
+    assert _refusal(picture, kind=kind)
 
 
 @pytest.mark.parametrize("spacing_um", [0.0, -10.0, float("nan"), float("inf")])

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from deadly import act, die_unprepared, prepare_nothing
+from deadly import Unstartable, act
 
 from errors import WorkersFailed
 from workers.backend import InThisProcess, Outcome, replay
@@ -22,7 +22,7 @@ unix = pytest.mark.skipif(os.name != "posix", reason="needs signals that kill")
 @pytest.fixture(scope="module")
 def pool():
     """Two processes for tests that leave them in order."""
-    with Pool(act, 2, prepare=prepare_nothing, timeout_s=1.0) as pool:
+    with Pool(act, 2, timeout_s=1.0) as pool:
         yield pool
 
 
@@ -137,7 +137,7 @@ def test_what_a_worker_logs_is_said_by_the_parent(pool, caplog):
 
 
 def test_processes_that_cannot_start_end_the_batch():
-    with pytest.raises(WorkersFailed, match="exit code 7"), Pool(act, 2, prepare=die_unprepared) as pool:
+    with pytest.raises(WorkersFailed, match="exit code 7"), Pool(Unstartable(), 2) as pool:
         list(pool.run([("double", 1)] * 9))
 
 
@@ -161,10 +161,10 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path):
     marks = [tmp_path / "a", tmp_path / "b"]
     program = (
         "import sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]\n"
-        "from deadly import act, prepare_nothing\n"
+        "from deadly import act\n"
         "from workers.pool import Pool\n"
         "if __name__ == '__main__':\n"
-        "    with Pool(act, 2, prepare=prepare_nothing) as pool:\n"
+        "    with Pool(act, 2) as pool:\n"
         "        list(pool.run([('sleep', 60, mark) for mark in sys.argv[3:]]))\n"
     )
     script = tmp_path / "parent.py"

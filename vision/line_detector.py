@@ -16,7 +16,7 @@ import numpy as np
 
 from vision.residual import Residual
 from vision.ring_frame import LEAST_SAMPLE, RingFrame, halved
-from vision.robust import order_statistics
+from vision.robust import SPREAD, TAIL, order_statistics
 from vision.settings import LeiSettings
 from vision.significance import Significance
 
@@ -25,7 +25,6 @@ SAMPLE = 1500  # pixels of a part from which a detector's noise is estimated
 LEAST_EDGE = 0.1  # boundary uncertainty, in sigmas, from which a line along the boundary is discounted
 LEAST_LENGTH_PX = 9.0
 LEAST_ANGLES = 8
-MEDIAN_OF_ABS, TAIL_OF_ABS = 0.6745, 1.645  # 50 and 90 % quantiles of |x| of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class _Boundary:
 def _spread(sample: np.ndarray) -> float:
     """Robust sigma of a sample (n,) about zero, heavy tails counted."""
     middle, tail = order_statistics(np.abs(sample), (0.5, 0.9))
-    return max(middle / MEDIAN_OF_ABS, tail / TAIL_OF_ABS)
+    return max(SPREAD * middle, tail / TAIL)
 
 
 def _apply(detector: _Detector, padded: np.ndarray, margin: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from records import Ellipse
 from vision.geometry import polar_maps, scaled
 
-OUTSIDE, FIBRE, FERRULE = 0, 1, 2  # values of `part`
+FIBRE, FERRULE = 1, 2  # values of `part`; 0 outside of the reach
 SAMPLE = 8000  # pixels of a part from which its statistics are estimated
 LEAST_SAMPLE = 50
 

@@ -21,7 +21,6 @@ LEAST_POOL_PX = 100  # pixels from which the unrest of a small ring is learnt
 PER_SIGMA = 16  # grey levels of the 8-bit copy that is counted
 # Levels of |response| that are told apart, in the 8-bit copy: finest around the spread of white noise
 EDGES = np.concatenate([np.arange(0, 16, 4), np.arange(16, 40, 2), np.arange(40, 80, 4), np.arange(80, 257, 16)])
-EDGES[-1] = 256
 LEVELS = len(EDGES) - 1
 BOUNDS = np.maximum(EDGES - 0.5, 0) / PER_SIGMA  # sigmas: the copy is rounded
 LEVEL_OF = (np.searchsorted(EDGES, np.arange(256), side="right") - 1).astype(np.uint8)

@@ -16,7 +16,6 @@ from typing import Any, Generic, Self, TypeVar
 from errors import MissingDependency, UsageError, WorkersFailed
 from workers.answer import Answer, answer
 from workers.backend import Outcome
-from workers.worker import use_one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -126,7 +125,9 @@ class Cluster(Generic[T, R]):
 
 
 def _answer(work: Callable[[Any], Any], task: Any) -> Answer:
-    use_one_thread()
+    import cv2  # here: the one who asks need not load it
+
+    cv2.setNumThreads(1)  # its neighbours use the other cores
     return answer(work, task)
 
 

@@ -23,7 +23,7 @@ from typing import Any, Generic, Self, TypeVar
 from errors import WorkersFailed
 from workers.answer import Answer
 from workers.backend import Outcome
-from workers.worker import READY, THREAD_LIMITS, serve, use_one_thread
+from workers.worker import READY, serve
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,19 +51,12 @@ class Pool(Generic[T, R]):
     """``jobs`` processes that run ``work`` on tasks; see :class:`workers.backend.Backend`.
 
     A task whose process died is tried once more in a fresh one; dying again, or taking longer than ``timeout_s``
-    (which is not tried again), is its outcome. ``work`` and ``prepare``, which every process calls first, are
-    importable functions. Raises :class:`errors.WorkersFailed` when no process can be started.
+    (which is not tried again), is its outcome. ``work`` is an importable function; the processes inherit this one's
+    limits of threads (process_setup.py). Raises :class:`errors.WorkersFailed` when no process can be started.
     """
 
-    def __init__(
-        self,
-        work: Callable[[T], R],
-        jobs: int,
-        *,
-        timeout_s: float = math.inf,
-        prepare: Callable[[], None] = use_one_thread,
-    ) -> None:
-        self._work, self._prepare, self._timeout_s = work, prepare, timeout_s
+    def __init__(self, work: Callable[[T], R], jobs: int, *, timeout_s: float = math.inf) -> None:
+        self._work, self._timeout_s = work, timeout_s
         self._failed_starts = 0
         self._workers: list[_Worker] = []
         self._jobs = jobs
@@ -180,9 +173,9 @@ class Pool(Generic[T, R]):
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self._work, self._prepare), name="inspector", daemon=True)
+        process = context.Process(target=serve, args=(theirs, self._work), name="inspector", daemon=True)
         try:
-            with _environment(THREAD_LIMITS), _signals_blocked():
+            with _signals_blocked():
                 process.start()
         except OSError as error:
             raise WorkersFailed(
@@ -215,21 +208,6 @@ def _cause_of_death(code: int | None) -> str:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         return f"{name}, as when memory runs out" if name == "SIGKILL" else name
     return f"exit code {code}" if code < 2**31 else f"exit code {code:#x}"
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -15,24 +15,14 @@ from typing import Any
 from workers.answer import Answer, answer
 
 READY = "ready"
-# more BLAS threads cost a quarter more CPU time, gain nothing, and change the last digits; read when NumPy is loaded
-THREAD_LIMITS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def use_one_thread() -> None:
-    """Keep OpenCV from starting threads in this process: its neighbours use the other cores."""
-    import cv2  # not needed by workers that do something else
-
-    cv2.setNumThreads(1)
-
-
-def serve(pipe: Connection, work: Callable[[Any], Any], prepare: Callable[[], None]) -> None:
+def serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """Answer tasks until the parent closes the pipe or dies. Ctrl-C is the parent's business."""
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    prepare()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(READY)
         while True:
