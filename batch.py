@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -19,10 +19,11 @@ import cv2
 import reporting
 from cli.image_files import DETAILS_FOLDER, ImageFile
 from cli.output_folder import remove_details
+from cli.run_info import now
 from errors import BlinkError, InputStalled, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
-from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord
+from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
 from records_file import ResultsFile
 from workers.backend import Backend, replay
 
@@ -46,6 +47,7 @@ class Job:
     settings: InspectionSettings
     settings_sha256: str
     output: OutputOptions
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ def _write(inspection: Inspection, image: ImageFile, job: Job, started: float) -
         warnings=warnings,
         settings_sha256=job.settings_sha256,
         result_name=image.stem,
+        inspected_at=now(),
+        provenance=job.provenance,
         processing_time_s=inspected_s,
     )
     _log_outcome(record, duration_s)

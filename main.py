@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import process_setup  # noqa: F401  before NumPy is loaded
-from cli.arguments import Parser, count, diameter_um, path
+from cli.arguments import Parser, count, diameter_um, name_of_person, path
 from errors import ExitCode, InputStalled, NoImagesError, OutputError, UsageError, WorkersFailed, refuse_to_start
 
 try:
@@ -105,6 +105,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="cladding diameter in micrometres: gives every image its scale",
     )
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
+    add("--operator", type=name_of_person, metavar="NAME", help="who inspects, for the reports")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=count, metavar="N", help="inspect N images at once (default: one per core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="inspect on a Dask cluster, such as tcp://host:8786")
@@ -175,7 +176,8 @@ def inspect_all(
 ) -> ExitCode:
     """Inspect the images and write all reports; what is finished stays complete whatever ends the batch."""
     folder: Path = options.output
-    job = batch.Job(settings, run_info.settings_hash(settings), output_options(options))
+    provenance = run_info.provenance(settings, options.operator or "")
+    job = batch.Job(settings, run_info.settings_hash(settings), output_options(options), provenance)
     backend = start_backend(options, job, found)
     output_folder.create(folder)
     with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
@@ -247,6 +249,7 @@ def describe_run(options: argparse.Namespace, settings: InspectionSettings, doub
         arguments=options.argv,
         config_path=options.config,
         calibration_path=options.calibration or DEFAULT_PATH,
+        operator=options.operator or "",
         warnings=doubts,
     )
 
@@ -268,7 +271,7 @@ def log_doubts(doubts: Sequence[str]) -> None:
 
 def write_reports(folder: Path, results: ResultsFile, description: dict[str, Any]) -> None:
     """Write the reports from results.jsonl, in natural file-name order."""
-    reporting.write_summary(folder, results.records())
+    reporting.write_batch_reports(folder, results.records)
     counts = {"images": len(results), **results.counts()}
     reporting.write_run_json(folder, {**description, "end": run_info.now(), "counts": counts})
 

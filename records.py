@@ -8,20 +8,17 @@ fibre frame (the affine map that turns the cladding ellipse into a circle of the
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
-import types
-import typing
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from plain_data import build, jsonable
+
 NAN = float("nan")
-_JSON_TYPES = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
 _LONGEST_NAME = 255
-_LARGEST = 2**53  # beyond any length, area or time
 
 ZONE_NAMES = ("Core", "Cladding", "Adhesive", "Contact")
 DEFECT_CLASSES = ("Scratch", "Pit/Dig", "Contamination", "Chip", "Crack")
@@ -128,6 +125,18 @@ class Defect:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """By what and whom an image was judged, as a report or certificate states it; empty where it is not known."""
+
+    software_version: str = ""
+    operator: str = ""
+    rule_set_title: str = ""
+    rule_set_source: str = ""
+    rule_set_edition: str = ""
+    calibration_date: str = ""  # as calibration.json states it; empty when no calibration was used
+
+
+@dataclass(frozen=True)
 class InspectionRecord:
     """Everything known about one inspected image, without its pixels."""
 
@@ -147,6 +156,10 @@ class InspectionRecord:
     rule_set: str = ""
     rule_set_verified: bool = True
     profile: str = ""
+    inspected_at: str = ""  # local time with its offset from UTC, ISO 8601, to the second
+    serial_number: str = ""  # of the part, from the file's name
+    port: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
     timings_s: dict[str, float] = field(default_factory=dict)
     content_sha256: str = ""  # of the file's bytes; empty where another try may end differently
     settings_sha256: str = ""  # of everything besides the image that decides the record
@@ -179,64 +192,9 @@ class Inspection:
     labels: np.ndarray | None = None  # (H, W) uint16, 0 background, k = defect with label k
 
 
-def jsonable(value: Any) -> Any:
-    """A copy of plain data in which NaN and infinities are None."""
-    if isinstance(value, dict):
-        return {key: jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def build(cls: type, values: Any) -> Any:
-    """Make a dataclass from JSON values: lists become tuples, null in a float field becomes NaN.
-
-    Keys that are no field are left out. Raises ValueError for a field of another type, and for one that is missing.
-    """
-    if not isinstance(values, dict):
-        raise ValueError(f"{cls.__name__} must be an object")
-    kwargs = {}
-    for name, (hint, is_required) in _fields(cls).items():
-        if name in values:
-            kwargs[name] = _typed(hint, values[name], name)
-        elif is_required:
-            raise ValueError(f"{name} is missing")
-    return cls(**kwargs)
-
-
 def _is_path(text: str) -> bool:
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
         return False
     return "\0" not in text and all(len(part) <= _LONGEST_NAME for part in text.split("/"))
-
-
-@functools.cache
-def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
-    """The type of each field, and whether it has no default."""
-    hints, none = typing.get_type_hints(cls), dataclasses.MISSING
-    specs = dataclasses.fields(cls)
-    return {s.name: (hints[s.name], s.default is none and s.default_factory is none) for s in specs}
-
-
-def _typed(hint: Any, value: Any, name: str) -> Any:
-    """The value as its type hint says."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return build(hint, value)
-    if origin is types.UnionType:  # of a type and None
-        return None if value is None else _typed(arguments[0], value, name)
-    if origin is tuple and isinstance(value, list):
-        hints = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        if len(hints) == len(value):
-            return tuple(_typed(item_hint, item, name) for item_hint, item in zip(hints, value, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return {key: _typed(arguments[1], item, name) for key, item in value.items()}
-    elif hint is float and value is None:
-        return NAN
-    elif type(value) in _JSON_TYPES.get(hint, ()) and (hint in (str, bool) or abs(value) <= _LARGEST):  # false for NaN
-        return value
-    raise ValueError(f"{name} has a value of another kind")

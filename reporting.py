@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,11 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
     alpha = np.where(mask[crop], 255, 0).astype(np.uint8)
     grey = np.where(mask[crop], inspection.grey[crop], 0).astype(np.uint8)
     return np.dstack([grey, grey, grey, alpha])
+
+
+def write_batch_reports(output_dir: Path, records: Callable[[], Iterable[InspectionRecord]]) -> None:
+    """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report."""
+    write_summary(output_dir, records())
 
 
 def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None:

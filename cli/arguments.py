@@ -74,6 +74,14 @@ def path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
+def name_of_person(text: str) -> str:
+    """A name for the reports: one line that is not empty."""
+    name = " ".join(text.split())
+    if not name or not name.isprintable():
+        raise argparse.ArgumentTypeError("expected a name, got nothing that can be printed")
+    return name
+
+
 def count(text: str) -> int:
     """A whole number from 1."""
     try:

@@ -17,6 +17,7 @@ import numpy as np
 
 import json_text
 from inspection import InspectionSettings
+from records import Provenance
 
 VERSION = "0.1.0"
 
@@ -24,6 +25,19 @@ VERSION = "0.1.0"
 def now() -> str:
     """Local time with its offset from UTC, to the second."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def provenance(settings: InspectionSettings, operator: str) -> Provenance:
+    """By what and whom the images of a run are judged."""
+    rules, calibration = settings.rule_set, settings.calibration
+    return Provenance(
+        software_version=VERSION,
+        operator=operator,
+        rule_set_title=rules.title,
+        rule_set_source=rules.source,
+        rule_set_edition=rules.edition,
+        calibration_date=calibration.date if calibration else "",
+    )
 
 
 def settings_hash(settings: InspectionSettings) -> str:
@@ -49,6 +63,7 @@ def describe_run(
     arguments: Sequence[str],
     config_path: Path,
     calibration_path: Path,
+    operator: str = "",
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The part of run.json that is known before the first image."""
@@ -63,6 +78,7 @@ def describe_run(
             "platform": platform.platform(),
         },
         "arguments": list(arguments),
+        "operator": operator,
         "start": now(),
         "end": None,
         "counts": {},

@@ -28,7 +28,8 @@ from evaluation.results import ImageResult
 from evaluation.statistics import Resampling, detection, image_accuracy, localisation
 from evaluation.truth import TruthImage, read_labels
 from inspection import InspectionSettings
-from records import FAIL, LOCALIZATION_FAILED, NAN, PASS, UNREADABLE, jsonable
+from plain_data import jsonable
+from records import FAIL, LOCALIZATION_FAILED, NAN, PASS, UNREADABLE
 
 IMAGES = 12  # of a set, evenly spread: the default takes minutes, not hours
 UNDISTURBED = Disturbance("illumination", DRIFT_LEVELS["illumination"].undisturbed, "%")

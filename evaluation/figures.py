@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from records import jsonable
+from plain_data import jsonable
 
 
 @dataclass(frozen=True)

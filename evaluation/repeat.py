@@ -24,7 +24,8 @@ from evaluation.figures import Spread
 from evaluation.markdown import percent, table
 from evaluation.results import ImageResult, ReportedOutcome
 from evaluation.statistics import spread
-from records import NAN, jsonable
+from plain_data import jsonable
+from records import NAN
 
 REACH_SHARE = 0.04  # of the radius: how far apart the places of one defect in two images may lie
 REACH_OF_DIAMETER = 0.25  # more for a large one, whose centroid depends on where its outline is drawn

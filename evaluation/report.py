@@ -18,7 +18,7 @@ from evaluation.results import SCHEMA_VERSION, Evaluation, ImageResult
 from evaluation.statistics import compute_figures
 from evaluation.truth import TruthImage
 from image_io import write_bytes
-from records import jsonable
+from plain_data import jsonable
 from reports.tables import csv_bytes
 
 JSON_NAME, CSV_NAME, MARKDOWN_NAME = "evaluation.json", "evaluation.csv", "validation_v1.md"

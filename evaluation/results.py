@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from records import NAN, build, jsonable
+from plain_data import build, jsonable
+from records import NAN
 
 SCHEMA_VERSION = 1  # of evaluation.json
 Box = tuple[int, int, int, int]  # left, top, right, bottom in image pixels; right and bottom are outside

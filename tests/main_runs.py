@@ -83,4 +83,4 @@ def contents(folder):
 
 def _untimed(line):
     record = json.loads(line)
-    return {key: item for key, item in record.items() if key not in ("processing_time_s", "timings_s")}
+    return {key: item for key, item in record.items() if key not in ("processing_time_s", "timings_s", "inspected_at")}

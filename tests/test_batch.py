@@ -225,7 +225,7 @@ def test_records_survive_the_journey_through_the_file(tmp_path, settings, run):
     (stored,) = run([image])
     line = json.loads((tmp_path / "out" / "results.jsonl").read_text(encoding="utf-8"))
     assert line["image_filename"] == "ä b [1].png"
-    same = {"processing_time_s": 0.0, "timings_s": {}, "settings_sha256": "", "result_name": ""}
+    same = {"processing_time_s": 0.0, "timings_s": {}, "settings_sha256": "", "result_name": "", "inspected_at": ""}
     assert repr(dataclasses.replace(stored, **same)) == repr(dataclasses.replace(inspection.record, **same))
 
 

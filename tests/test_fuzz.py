@@ -29,7 +29,7 @@ FILES = int(os.environ.get("FUZZ_FILES", "5000"))
 CHUNK = 500
 GOOD_EVERY = 25
 HANG_S = 240.0  # for a chunk that takes half a minute
-TIMES = ("processing_time_s", "timings_s")
+TIMES = ("processing_time_s", "timings_s", "inspected_at")
 PLACES = ("image_filename", "image_path", "result_name")
 
 

@@ -38,7 +38,7 @@ CALIBRATION = {
 }
 HANG_S = 1200.0
 SAMPLE, SOAK = pytest.param(0, id="sample"), pytest.param(1, id="soak", marks=pytest.mark.soak)
-TIMES = ("processing_time_s", "timings_s")
+TIMES = ("processing_time_s", "timings_s", "inspected_at")
 
 
 @pytest.fixture(autouse=True)

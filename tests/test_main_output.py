@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -215,7 +217,7 @@ def test_records_that_do_not_say_what_they_depend_on_are_made_again(by_name, mon
 
 
 def untimed(data):
-    return re.sub(rb'"processing_time_s": [^,]+', b"", data)
+    return re.sub(rb'"(processing_time_s|inspected_at)": [^,]+', b"", data)
 
 
 def test_names_after_a_kill_are_those_of_an_undisturbed_run(by_name):
@@ -301,3 +303,19 @@ def test_run_json_says_how_the_results_came_about(by_name):
     assert run["start"] <= run["end"] and run["arguments"][0] == "in"
     assert run["config"]["detection"] and len(run["config_sha256"]) == 64
     assert {"python", "opencv", "numpy"} <= set(run["versions"])
+
+
+def test_records_say_who_inspected_when_and_by_what(by_name):
+    images("pass1.png")
+    assert main.main(["in", "-o", "out", "--operator", "  Zoë  O'Neil "]) == ExitCode.OK
+    (record,) = read_records(Path("out/results.jsonl"))
+    assert record.provenance.operator == "Zoë O'Neil" == json.loads(Path("out/run.json").read_text("utf-8"))["operator"]
+    assert record.provenance.software_version and record.provenance.rule_set_source
+    made = datetime.fromisoformat(record.inspected_at)
+    assert made.utcoffset() is not None and abs(made.timestamp() - time.time()) < 60
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\x07b"])
+def test_a_name_that_cannot_be_printed_is_refused(isolated, capfd, name):
+    assert main.main(["in", "--operator", name]) == ExitCode.INVALID_INPUT
+    assert "expected a name" in one_sentence(capfd.readouterr())
