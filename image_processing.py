@@ -12,6 +12,7 @@ from records import NAN, Fiber, ZoneExtent
 from vision import fields
 from vision.core import measure_core_px
 from vision.fields import WorkingCrop
+from vision.geometry import Box
 from vision.localization import locate_cladding
 from vision.looks import Look, ferrule_look, look_at, marks_seen, rough_looks
 from vision.preprocess import Preprocessed
@@ -59,15 +60,20 @@ def locate(
     return Located(fiber, found.score)
 
 
-def detect(grey: np.ndarray, fiber: Fiber, zones: tuple[ZoneExtent, ...], settings: DetectionSettings) -> Detection:
-    """Detect marks in the inspected zones of a grey image (H, W) uint8 that was not contrast-enhanced."""
+def detect(
+    grey: np.ndarray, box: Box, fiber: Fiber, zones: tuple[ZoneExtent, ...], settings: DetectionSettings
+) -> Detection:
+    """Detect marks in the inspected zones of a grey image (H, W) uint8 that was not contrast-enhanced.
+
+    ``box`` is the picture without black margins.
+    """
     reach_px = max((z.outer_radius_px for z in zones if z.inspected), default=0.0)
     labels = np.zeros(grey.shape, np.int32)
     if reach_px <= 0:
         return Detection(labels, (), np.zeros((0, 0), np.float32))
     reach_px = min(reach_px, 3 * math.hypot(*grey.shape))  # beyond there is no pixel, however a zone is defined
     reach_px = max(reach_px, fields.BACKGROUND_SHARE * fiber.cladding.mean_radius_px)
-    crop = fields.working_crop(grey, fiber.cladding, reach_px, settings.working_radius_px)
+    crop = fields.working_crop(grey, box, fiber.cladding, reach_px, settings.working_radius_px)
     if min(crop.grey.shape) < fields.LEAST_SIDE_PX:
         return Detection(labels, (), crop.grey)
     core_px = 0.5 * fiber.core_diameter_px * crop.factor

@@ -34,7 +34,8 @@ from records import (
 )
 from settings import Config, FiberType, RuleSet, enabled_algorithms
 from vision.flat_field import flat_field_flaw, misfit_warnings
-from vision.preprocess import focus_score, picture_box, preprocess
+from vision.geometry import Box
+from vision.preprocess import focus_score, preprocess
 from vision.scale import roundness_warnings, size_warnings
 from vision.zoning import Zoning, place_zones, zone_radii_px
 
@@ -137,10 +138,10 @@ def inspect_image(
         warnings += misfit_warnings(image.grey, prepared.grey, fiber.cladding)
     scale, scale_warnings = choose_scale(fiber, image.grey.shape, settings)
     with clock.step("Zone Detection"):
-        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, prepared.grey, settings)
+        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, image.grey.shape, prepared.box, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
     with clock.step("Defect Detection"):
-        found = detect(prepared.grey, fiber, zoning.zones, config.detection)
+        found = detect(prepared.grey, prepared.box, fiber, zoning.zones, config.detection)
     with clock.step("Defect Analysis"):
         total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
         defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
@@ -214,9 +215,12 @@ def choose_scale(fiber: Fiber, shape: tuple[int, int], settings: InspectionSetti
 
 
 def choose_zones(
-    fiber: Fiber, scale: Scale, grey: np.ndarray, settings: InspectionSettings
+    fiber: Fiber, scale: Scale, shape: tuple[int, int], box: Box, settings: InspectionSettings
 ) -> tuple[Zoning, str | None, list[str]]:
-    """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed."""
+    """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed.
+
+    ``shape`` is the image's, ``box`` the picture without black margins in it.
+    """
     rule_set, config = settings.rule_set, settings.config
     radii = zone_radii_px(rule_set.zones, fiber, scale)
     missing = [name for name, value in radii.items() if not math.isfinite(value)]
@@ -229,9 +233,7 @@ def choose_zones(
     else:
         warnings = _misfit(radii, fiber, scale, rule_set)
     cut_off = config.measurement.max_zone_cut_off_share
-    zoning = place_zones(
-        definitions, fiber, scale, grey.shape, box=picture_box(grey), only=settings.zones, cut_off_share=cut_off
-    )
+    zoning = place_zones(definitions, fiber, scale, shape, box=box, only=settings.zones, cut_off_share=cut_off)
     if zoning.missing:
         warnings.append(f"The core was not found: there is no {zoning.missing[0]} zone.")
     return zoning, unplaceable, warnings

@@ -18,6 +18,7 @@ from inspection import InspectionSettings, choose_zones
 from records import NAN, Defect, Fiber, Inspection, Scale
 from settings import Config
 from vision.geometry import to_frame
+from vision.preprocess import picture_box
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Scene:
         occupied = (labels > 0) | (reported > 0)
         true_ids = [int(k) for k in np.unique(labels) if 0 < k < DO_NOT_JUDGE]
         um_per_px = fiber.um_per_px or NAN
-        zones = choose_zones(fiber.as_found(), Scale(um_per_px), grey, settings)[0].zones
+        zones = choose_zones(fiber.as_found(), Scale(um_per_px), grey.shape, picture_box(grey), settings)[0].zones
         return cls(
             fiber=fiber,
             inspection=inspection,

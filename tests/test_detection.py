@@ -19,6 +19,7 @@ from records import Defect, Ellipse, Fiber, Scale
 from rendering.engine import Rendering, render
 from rendering.scene import FIBRE_KINDS, CoreLook, EdgeLook, Face, FibreView, Frame, Light, Mark, Optics, RingLook
 from settings import ZoneBoundary, ZoneDef, enabled_algorithms
+from vision.preprocess import picture_box
 from vision.zoning import place_zones
 
 CONFIG = shipped_config()
@@ -42,7 +43,7 @@ def search(grey: np.ndarray, cladding: Ellipse, only=INNER) -> tuple[Detection, 
     """Detect and characterise in the zones ``only`` of a fibre whose place is known."""
     fiber = Fiber(cladding, 0.8 * cladding.mean_radius_px, "nominal")
     zoning = place_zones(ZONES, fiber, Scale(), grey.shape, only=only, cut_off_share=1.0)
-    found = detect(grey, fiber, zoning.zones, CONFIG.detection)
+    found = detect(grey, picture_box(grey), fiber, zoning.zones, CONFIG.detection)
     weight = sum(a.weight for a in enabled_algorithms(CONFIG.detection.algorithms).values())
     return found, characterise(
         found, fiber, zoning.zones, zoning.zone_map, Scale(), CONFIG.classification, total_weight=weight

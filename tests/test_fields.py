@@ -16,6 +16,7 @@ from vision.regions import Region
 
 DETECTION = shipped_config().detection
 SHAPE = (700, 760)
+WHOLE = (0, 700, 0, 760)
 CLADDING = Ellipse(390.0, 345.0, 320.0, 320.0, 0.0)  # radius 160 px: the working scale itself
 ZONES = (
     ZoneExtent("Cladding", 2, 0.0, 160.0),
@@ -34,9 +35,14 @@ def face(*discs: tuple[float, float, float, float]) -> np.ndarray:
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
+def found(grey: np.ndarray, zones, settings):
+    """The label image of a picture of the fibre."""
+    return detect(grey, WHOLE, Fiber(CLADDING, 60.0, "measured"), zones, settings).labels
+
+
 def places(grey: np.ndarray, zones=ZONES) -> list[tuple[float, float, float]]:
     """Centre (x, y) and area of every detected mark."""
-    labels = detect(grey, Fiber(CLADDING, 60.0, "measured"), zones, DETECTION).labels
+    labels = found(grey, zones, DETECTION)
     rows_cols = [np.nonzero(labels == k) for k in range(1, labels.max() + 1)]
     return [(float(c.mean()), float(r.mean()), float(len(r))) for r, c in rows_cols]
 
@@ -54,15 +60,13 @@ def test_a_mark_of_the_ferrule_is_found_whatever_is_switched_off(off):
     own = DETECTION.algorithms
     algorithms = dataclasses.replace(own, **{off: dataclasses.replace(getattr(own, off), enabled=False)})
     settings = dataclasses.replace(DETECTION, algorithms=algorithms)
-    labels = detect(face((390, 90, 16, -90)), Fiber(CLADDING, 60.0, "measured"), ZONES, settings).labels
+    labels = found(face((390, 90, 16, -90)), ZONES, settings)
     assert labels[90, 390] > 0
 
 
 def test_a_clear_scratch_of_the_ferrule_is_found():
     scratch = cv2.line(np.zeros(SHAPE, np.float32), (300, 60), (480, 90), 1.0, 3, cv2.LINE_AA)
-    labels = detect(
-        np.clip(face() - 50 * scratch, 0, 255).astype(np.uint8), Fiber(CLADDING, 60.0, "measured"), ZONES, DETECTION
-    ).labels
+    labels = found(np.clip(face() - 50 * scratch, 0, 255).astype(np.uint8), ZONES, DETECTION)
     assert (labels[scratch > 0.5] > 0).mean() > 0.8
 
 
@@ -82,18 +86,18 @@ def test_what_is_not_inspected_is_not_reported():
 
 
 def test_a_fibre_alone_has_one_field():
-    crop = fields.working_crop(face(), CLADDING, 1.06 * 160, 160)
+    crop = fields.working_crop(face(), WHOLE, CLADDING, 1.06 * 160, 160)
     assert not fields.has_ferrule_field(crop)
-    assert fields.has_ferrule_field(fields.working_crop(face(), CLADDING, 320, 160))
+    assert fields.has_ferrule_field(fields.working_crop(face(), WHOLE, CLADDING, 320, 160))
     small = Ellipse(390.0, 345.0, 80.0, 80.0, 0.0)
-    assert not fields.has_ferrule_field(fields.working_crop(face(), small, 80, 160))
+    assert not fields.has_ferrule_field(fields.working_crop(face(), WHOLE, small, 80, 160))
 
 
 @pytest.mark.parametrize("working_radius_px", [160.0, 80.0, 57.3])
 def test_the_crop_says_where_it_lies(working_radius_px):
     grey = np.zeros(SHAPE, np.uint8)
     cv2.circle(grey, (390, 345), 9, 255, cv2.FILLED)
-    crop = fields.working_crop(grey, CLADDING, 200, working_radius_px)
+    crop = fields.working_crop(grey, WHOLE, CLADDING, 200, working_radius_px)
     rows, cols = np.indices(crop.grey.shape)
     x, y = ((crop.grey * axis).sum() / crop.grey.sum() for axis in (cols, rows))
     assert (x, y) == pytest.approx((crop.ellipse.x_px, crop.ellipse.y_px), abs=0.1)

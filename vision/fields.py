@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 
 from records import Ellipse, ZoneExtent
-from vision.geometry import scaled
-from vision.preprocess import picture_box
+from vision.geometry import Box, scaled
 from vision.regions import Region, united
 from vision.residual import Residual
 
@@ -38,14 +37,16 @@ class WorkingCrop:
     reach_px: float  # fibre-frame radius, working px
 
 
-def working_crop(grey: np.ndarray, cladding: Ellipse, reach_px: float, working_radius_px: float) -> WorkingCrop:
+def working_crop(
+    grey: np.ndarray, box: Box, cladding: Ellipse, reach_px: float, working_radius_px: float
+) -> WorkingCrop:
     """Crop an image (H, W) uint8 to ``reach_px`` (image px, fibre frame) and reduce it to ``working_radius_px``.
 
-    Both sides of the crop are even.
+    ``box`` is the picture without black margins. Both sides of the crop are even.
     """
     factor = min(1.0, working_radius_px / cladding.mean_radius_px)
     half = reach_px * math.sqrt(cladding.major_px / cladding.minor_px) + MARGIN_PX / factor
-    top, bottom, left, right = picture_box(grey)
+    top, bottom, left, right = box
     x0, y0 = max(left, int(cladding.x_px - half)), max(top, int(cladding.y_px - half))
     x1, y1 = min(right, int(cladding.x_px + half) + 1), min(bottom, int(cladding.y_px + half) + 1)
     work = grey[y0:y1, x0:x1].astype(np.float32)

@@ -85,6 +85,8 @@ def _compact_regions(
     both = votes.both_compact()
     if both is not None:  # line detectors also answer to shading and JPEG blocks
         seeds &= _dilated(both) | (peak >= settings.min_lone_peak_sigma)
+    if not seeds.any():
+        return []
     extent = (fine > growth.min_sigma) & (fine > growth.share_of_peak * _local_maximum(fine, 4))
     extent |= (coarse > growth.min_sigma) & (coarse > 0.5 * _local_maximum(coarse, 6)) & (coarse > fine)
     extent = (extent & inside) | seeds

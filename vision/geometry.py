@@ -7,6 +7,7 @@ All points are (x, y) in pixels with pixel centres at whole numbers.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from records import Ellipse
 FIT_ROUNDS, SHRINKING_ROUNDS = 12, 5
 CURVE_POINTS = 36  # of a fitted curve of second order; an ellipse through more is the same
 SETTLED_PX = 1e-3  # a robust fit that moves less in a round has found its place
+Box = tuple[int, int, int, int]  # top, bottom, left, right; half open
 
 
 def frame_matrix(ellipse: Ellipse) -> np.ndarray:
@@ -68,29 +70,36 @@ def unwrap(image: np.ndarray, ellipse: Ellipse, radii_px: np.ndarray, angles_rad
     """
     m = _inverse_frame(ellipse)
     cos, sin = np.cos(angles_rad), np.sin(angles_rad)
-    (left, right, x), (top, bottom, y) = (
+    x, y = (
         _sampled(centre, a * cos + b * sin, radii_px, size)
         for centre, (a, b), size in zip((ellipse.x_px, ellipse.y_px), m, image.shape[::-1], strict=True)
     )
-    part = image[top:bottom, left:right].astype(np.float32, copy=False)
-    polar = cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    for at, first, size in ((x, left, image.shape[1]), (y, top, image.shape[0])):
-        if at.min() < -first or at.max() > size - 1 - first:
-            polar[(at < -first) | (at > size - 1 - first)] = np.nan
+    part = image[y.first : y.end, x.first : x.end].astype(np.float32, copy=False)
+    polar = cv2.remap(part, x.at, y.at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    for axis, size in ((x, image.shape[1]), (y, image.shape[0])):
+        if axis.leaves:
+            polar[(axis.at < -axis.first) | (axis.at > size - 1 - axis.first)] = np.nan
     return polar
 
 
-def _sampled(centre: float, along: np.ndarray, radii_px: np.ndarray, size: int) -> tuple[int, int, np.ndarray]:
-    """Where rays lie along one axis of an image: the pixels that they touch, first and end, and (rays, radii) in these.
+class _Samples(NamedTuple):
+    """Where rays lie along one axis of an image."""
 
-    ``along`` is how far each ray moves along this axis per px of radius, ``size`` the image's length.
-    """
-    ends = np.outer((along.min(), along.max()), (radii_px[0], radii_px[-1])) + centre
-    first = int(np.clip(np.floor(ends.min()), 0, size - 1))
-    end = int(np.clip(np.floor(ends.max()) + 2, first + 1, size))
+    first: int  # the pixels that they touch
+    end: int
+    at: np.ndarray  # (rays, radii) float32, in these
+    leaves: bool  # whether a ray leaves the image
+
+
+def _sampled(centre: float, along: np.ndarray, radii_px: np.ndarray, size: int) -> _Samples:
+    """``along`` is how far each ray moves along this axis per px of radius, ``size`` the image's length."""
+    ends = [float(a) * float(r) + centre for a in (along.min(), along.max()) for r in (radii_px[0], radii_px[-1])]
+    lowest, highest = min(ends), max(ends)
+    first = min(max(math.floor(lowest), 0), size - 1)
+    end = min(max(math.floor(highest) + 2, first + 1), size)
     at = np.multiply.outer(along.astype(np.float32), np.asarray(radii_px, np.float32))
     at += np.float32(centre - first)
-    return first, end, at
+    return _Samples(first, end, at, lowest < 0 or highest > size - 1)
 
 
 def rays_end_px(shape: tuple[int, int], ellipse: Ellipse, angles_rad: np.ndarray) -> np.ndarray:

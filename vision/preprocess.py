@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from records import Ellipse
 from settings import Clahe, Preprocessing
-from vision.geometry import unwrap
+from vision.geometry import Box, unwrap
 from vision.robust import medians
 
 LIGHT_SAMPLE_PX = 250_000  # pixels that tell how an image is lit
-MARGIN_SAMPLES = 256  # along a side of the frame: what lies along all of it shows in so many
+MARGIN_SAMPLES = 128  # along a side of the frame: what lies along all of it shows in so many
 FAINT_QUANTILE = 0.15  # of the differences along a row: a margin differs nearly everywhere
 
 
@@ -26,6 +27,11 @@ class Preprocessed:
     warnings: tuple[str, ...]
     clahe: Clahe | None  # None: the flat field has evened the light
     blur_kernel_px: int
+
+    @cached_property
+    def box(self) -> Box:
+        """The picture without black margins; see :func:`picture_box`."""
+        return picture_box(self.grey)
 
     def enhanced(self, reduced: np.ndarray, factor: float) -> np.ndarray:
         """The copy for finding circles (h, w) uint8, from the image reduced by ``factor``; never for detection."""
@@ -69,7 +75,7 @@ def poorly_lit(grey: np.ndarray, share: float, band: float) -> bool:
     return bool(counts[:width].sum() > share or counts[-width:].sum() > share)
 
 
-def picture_box(grey: np.ndarray) -> tuple[int, int, int, int]:
+def picture_box(grey: np.ndarray) -> Box:
     """Box (top, bottom, left, right; half open) of the picture proper, without black borders or lines along the frame.
 
     Frame grabbers and video cameras leave dark margins or bright lines there, which run along a whole side; the edge

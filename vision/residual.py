@@ -126,9 +126,10 @@ def noise_by_brightness(
     if len(residual) < LEAST_FLAT:
         level = robust_spread(residual, tails=tails) if len(residual) > 20 else max(settings.sigma_floor_grey, 1.0)
         return np.full(256, level, np.float32)
-    order = np.argsort(background)
+    brightness = np.clip(background + 0.5, 0, 255).astype(np.uint8)
+    order = np.argsort(brightness, kind="stable")  # of bytes this is a radix sort
     bins = np.array_split(order, settings.noise_bins)
     bins = [members for members in bins if len(members) >= LEAST_BIN] or [order]
-    centres = [0.5 * float(background[members[0]] + background[members[-1]]) for members in bins]
+    centres = [0.5 * (float(brightness[members[0]]) + float(brightness[members[-1]])) for members in bins]
     sigmas = [robust_spread(residual[members], tails=tails) for members in bins]
     return np.interp(GREYS, centres, sigmas).astype(np.float32)

@@ -12,7 +12,7 @@ from vision.geometry import fit_ring, grown, unwrap
 from vision.robust import SPREAD, medians, nanmedian
 from vision.settings import LocalizationSettings, RaySettings
 
-NOISE_STRIPS, NOISE_ROWS, NOISE_SAMPLE = 12, 16, 50_000
+NOISE_STRIPS, NOISE_ROWS, NOISE_SAMPLE = 8, 12, 30_000
 UNANIMOUS_SHARE = 0.98  # of the rays: a narrower band would show them the same edges
 LEAST_SLOPE = 1e-3  # grey levels per px: less is rounding, no edge
 HALO_SHARE = 0.3  # of an edge's slope: a weaker one right outside of it is its overshoot

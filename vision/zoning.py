@@ -10,9 +10,7 @@ import numpy as np
 
 from records import ZONE_NAMES, Ellipse, Fiber, Scale, ZoneExtent
 from settings import ZoneDef
-from vision.geometry import frame_matrix
-
-Box = tuple[int, int, int, int]  # top, bottom, left, right; half open
+from vision.geometry import Box, frame_matrix
 
 
 @dataclass(frozen=True)
