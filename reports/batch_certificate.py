@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from findings import BatchFindings, find_in_batch
 from records import FAIL, LOCALIZATION_FAILED, PASS, STATUSES, UNREADABLE, InspectionRecord
@@ -62,6 +63,12 @@ def batch_certificate_pdf(records: Callable[[], Iterable[InspectionRecord]]) -> 
 
     Only short rows of text are kept of them.
     """
+    flow, made = lay_out(records)
+    return pdf_bytes(flow.pages, title="Inspection certificate of a batch", made=made)
+
+
+def lay_out(records: Callable[[], Iterable[InspectionRecord]]) -> tuple[Flow, datetime | None]:
+    """The pages of the certificate before they are drawn, and when the last image was inspected."""
     overview, rows = _Overview(), []
     for record in records():
         overview.add(record)
@@ -79,7 +86,7 @@ def batch_certificate_pdf(records: Callable[[], Iterable[InspectionRecord]]) -> 
         flow.title(f"Images ({len(rows)})", followed_by=60)
         flow.table(_COLUMNS, rows, size=7, max_lines=3)
     flow.foot(f"D-Scope Blink, {_yield_text(overview.statuses)}")
-    return pdf_bytes(flow.pages, title="Inspection certificate of a batch", made=date_of(overview.times[1]))
+    return flow, date_of(overview.times[1])
 
 
 def _moment(text: str) -> float:

@@ -7,14 +7,27 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
 
 from records import FAIL, PASS, Defect, InspectionRecord, Provenance
 from reports.annotate import worst_first
-from reports.pages import MARGIN_PT, RIGHT_PT, Box, Column, Flow, Picture, Row, Text, pdf_bytes, text_width, wrapped
+from reports.pages import (
+    MARGIN_PT,
+    RIGHT_PT,
+    Box,
+    Column,
+    Flow,
+    Picture,
+    Row,
+    Text,
+    pdf_bytes,
+    printable,
+    text_width,
+    wrapped,
+)
 
 STATUS_COLORS = {PASS: "#1B6E33", FAIL: "#A3161B"}  # dark: white text on them is read in black and white, too
 OTHER_STATUS_COLOR = "#4A4A4A"
@@ -27,6 +40,13 @@ _ALWAYS_READ = 30  # lines of reasons and warnings that are shown; a damaged rec
 
 def certificate_pdf(record: InspectionRecord, picture: np.ndarray | None = None) -> bytes:
     """The certificate as PDF; ``picture`` is the annotated picture, (H, W, 3) uint8 BGR, None where there is none."""
+    title = f"Inspection certificate: {printable(record.image_filename)}"
+    pages = lay_out(record, picture).pages
+    return pdf_bytes(pages, title=title, made=date_of(record.inspected_at), keywords=record_digest(record))
+
+
+def lay_out(record: InspectionRecord, picture: np.ndarray | None = None) -> Flow:
+    """The pages of the certificate before they are drawn."""
     flow = Flow(heading=f"{record.image_filename}: {record.status}, continued")
     begin(flow, "Inspection certificate", record.status, record.image_filename)
     facts(flow, _facts(record))
@@ -36,8 +56,7 @@ def certificate_pdf(record: InspectionRecord, picture: np.ndarray | None = None)
     _add_marks(flow, record)
     signature(flow)
     flow.foot(f"Image file SHA-256: {record.content_sha256 or 'not known'}")
-    title = f"Inspection certificate: {printable_name(record)}"
-    return pdf_bytes(flow.pages, title=title, made=date_of(record.inspected_at), keywords=record_digest(record))
+    return flow
 
 
 def record_digest(record: InspectionRecord) -> str:
@@ -47,15 +66,13 @@ def record_digest(record: InspectionRecord) -> str:
 
 
 def date_of(text: str) -> datetime | None:
-    """The time that a record states; None where it states none."""
-    with contextlib.suppress(ValueError):
-        return datetime.fromisoformat(text)
+    """The time that a record states, with its offset from UTC (none: UTC itself); None where it states no time."""
+    with contextlib.suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat(text)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        found.astimezone(UTC)  # not before the year 1 or after 9999
+        return found
     return None
-
-
-def printable_name(record: InspectionRecord) -> str:
-    """The image's name as text for the properties of a PDF."""
-    return record.image_filename.encode("utf-8", "backslashreplace").decode()
 
 
 # --- parts that both kinds of certificates have -----------------------------------------------------------------------

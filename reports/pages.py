@@ -10,7 +10,7 @@ import io
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ class Flow:
         self._table_head(columns, size)
         for row in rows:
             cells = [
-                _cut(wrapped(cell, column.width - 2 * pad, size, row.bold), max_lines, column.width - 2 * pad, size)
+                wrapped(cell, column.width - 2 * pad, size, row.bold, max_lines=max_lines)
                 for cell, column in zip(row.cells, columns, strict=True)
             ]
             height = max(len(lines) for lines in cells) * pitch + pad
@@ -177,7 +177,8 @@ def pdf_bytes(
     pages: Sequence[Sequence[Text | Box | Picture]], *, title: str, made: datetime | None, keywords: str = ""
 ) -> bytes:
     """The pages as a PDF file with its fonts inside; ``made`` is its date, None for none."""
-    about = {"Title": title, "Keywords": keywords, "Creator": "D-Scope Blink", "CreationDate": made}
+    date = made.astimezone(UTC) if made else None  # matplotlib writes the sign of other offsets wrongly
+    about = {"Title": title, "Keywords": keywords, "Creator": "D-Scope Blink", "CreationDate": date}
     file = io.BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": 3, "pdf.compression": 6, "text.usetex": False, "savefig.bbox": None}):
         with PdfPages(file, metadata=about) as pdf:
@@ -256,8 +257,11 @@ def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
     return "".join(kept) + "…"
 
 
-def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
-    """The text made printable, in lines of at most ``width``: broken at blanks, and inside a word that is too long."""
+def wrapped(text: str, width: float, size: float, bold: bool = False, *, max_lines: int | None = None) -> list[str]:
+    """The text made printable, in lines of at most ``width``: broken at blanks, and inside a word that is too long.
+
+    What goes beyond ``max_lines`` is cut, with an ellipsis.
+    """
     lines = [""]
     for word in printable(text).split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word
@@ -266,17 +270,16 @@ def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[st
             continue
         if lines[-1]:
             lines.append("")
+        used = 0.0
         for char in word:
-            if lines[-1] and text_width(lines[-1] + char, size, bold) > width:
+            used += _advance(char, bold) * size
+            if lines[-1] and used > width:
                 lines.append("")
+                used = _advance(char, bold) * size
             lines[-1] += char
-    return lines
-
-
-def _cut(lines: list[str], most: int, width: float, size: float) -> list[str]:
-    if len(lines) <= most:
+    if max_lines is None or len(lines) <= max_lines:
         return lines
-    return [*lines[: most - 1], shortened(f"{lines[most - 1]} …", width, size)]
+    return [*lines[: max_lines - 1], shortened(f"{lines[max_lines - 1]}…", width, size, bold)]
 
 
 def _aligned(text: str, x: float, width: float, align: str, size: float, bold: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,12 +42,17 @@ def workbook_bytes(
 
     Defects beyond ``most_rows`` go on in further sheets. Raises OSError when there is no room for temporary files.
     """
-    book = Workbook(write_only=True)
-    _add_sheets(book, "Images", summary_table(records()), most_rows)
-    _add_sheets(book, "Defects", _defect_rows(records()), most_rows)
-    _add_sheets(book, "Run", chain([("Key", "Value")], _flat(run)), most_rows)
-    file = io.BytesIO()
-    book.save(file)
+    book, file = Workbook(write_only=True), io.BytesIO()
+    try:
+        _add_sheets(book, "Images", summary_table(records()), most_rows)
+        _add_sheets(book, "Defects", _defect_rows(records()), most_rows)
+        _add_sheets(book, "Run", chain([("Key", "Value")], _flat(run)), most_rows)
+        book.save(file)
+    except BaseException:
+        for sheet in book.worksheets:  # else each of them complains on stderr when it is cleared up
+            with contextlib.suppress(Exception):
+                sheet.close()
+        raise
     return file.getvalue()
 
 
