@@ -220,8 +220,9 @@ def inspect_all(
             return ExitCode.INTERRUPTED
         write_reports(options, results, description)
         results.tidy()
-        write_certificates(options, results, console)
-        return report_outcome(options, results, interrupted=stop.requested, has_problems=bool(found.problems))
+        uncertified = write_certificates(options, results, console)
+        has_problems = bool(found.problems) or uncertified > 0
+        return report_outcome(options, results, interrupted=stop.requested, has_problems=has_problems)
 
 
 def output_options(options: argparse.Namespace) -> batch.OutputOptions:
@@ -287,18 +288,18 @@ def write_reports(options: argparse.Namespace, results: ResultsFile, description
     reporting.write_batch_reports(options.output, results.records, wanted)
 
 
-def write_certificates(options: argparse.Namespace, results: ResultsFile, console: Console | None = None) -> None:
+def write_certificates(options: argparse.Namespace, results: ResultsFile, console: Console | None = None) -> int:
     """With --pdf, write the certificate of every image that has none for its record: last, as it takes longest.
 
-    ``console`` None = no progress bar.
+    ``console`` None = no progress bar. Returns for how many that failed.
     """
     if not options.pdf:
-        return
+        return 0
     jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
     details = options.output / DETAILS_FOLDER
     shown = console is not None and not (options.no_progress or options.quiet)
     with progress_bar(console, None, wanted=shown) as advance:
-        write_missing_certificates(results.records(), details, jobs=jobs, on_finished=advance)
+        return write_missing_certificates(results.records(), details, jobs=jobs, on_finished=advance)
 
 
 def report_outcome(

@@ -18,6 +18,7 @@ import dataclasses
 import datetime
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +106,11 @@ def rewrite_image_tables(record: InspectionRecord, details_dir: Path, reporting:
 
     Raises :class:`OutputError`.
     """
+    write_bytes(details_dir / f"{record.result_name}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
     plot = details_dir / f"{record.result_name}_polar.png"
     picture = polar_picture(record, reporting) if plot.exists() else None
     if picture is not None:
         write_png(plot, picture, reporting.png_compression)
-    write_bytes(details_dir / f"{record.result_name}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
 
 def write_certificate(record: InspectionRecord, details_dir: Path) -> None:
@@ -173,8 +174,9 @@ def write_workbook(output_dir: Path, records: Callable[[], Iterable[InspectionRe
     run = {key: value for key, value in read_run_json(output_dir).items() if key != "config"}
     try:
         data = workbook_bytes(records, run)
-    except OSError as error:  # of its temporary files
-        raise _output_error(path, error) from error
+    except OSError as error:
+        place = f"{error.strerror or error} in the folder for temporary files, {tempfile.gettempdir()}"
+        raise OutputError(f"Cannot write {path}: {place}.", "Make room there.") from error
     write_bytes(path, data)
 
 

@@ -35,7 +35,8 @@ class _Overview:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     values: dict[str, Counter[str]] = field(default_factory=dict)  # of each fact, with the number of images
-    times: list[str] = field(default_factory=lambda: ["", ""])  # first and last
+    first: datetime | None = None
+    last: datetime | None = None
 
     def add(self, record: InspectionRecord) -> None:
         made_by = record.provenance
@@ -52,10 +53,8 @@ class _Overview:
         }
         for name, value in found.items():
             self.values.setdefault(name, Counter())[value] += bool(value)
-        if record.inspected_at:
-            first, last = self.times
-            moments = sorted({record.inspected_at, first or record.inspected_at, last}, key=_moment)
-            self.times = [next(text for text in moments if text), moments[-1]]
+        if moment := date_of(record.inspected_at):
+            self.first, self.last = min(self.first or moment, moment), max(self.last or moment, moment)
 
 
 def batch_certificate_pdf(records: Callable[[], Iterable[InspectionRecord]]) -> bytes:
@@ -78,7 +77,7 @@ def lay_out(records: Callable[[], Iterable[InspectionRecord]]) -> tuple[Flow, da
     color = STATUS_COLORS[PASS if verdict == _ALL_PASS else FAIL]
     begin(flow, "Inspection certificate of a batch", verdict, _yield_text(overview.statuses), color)
     named = [(name, _joined(values, _ABSENT.get(name, ""))) for name, values in overview.values.items()]
-    facts(flow, [("Inspected", _period(overview.times)), *named])
+    facts(flow, [("Inspected", _period(overview)), *named])
     _add_counts(flow, overview)
     _add_findings(flow, find_in_batch(records()))
     signature(flow)
@@ -86,12 +85,7 @@ def lay_out(records: Callable[[], Iterable[InspectionRecord]]) -> tuple[Flow, da
         flow.title(f"Images ({len(rows)})", followed_by=60)
         flow.table(_COLUMNS, rows, size=7, max_lines=3)
     flow.foot(f"D-Scope Blink, {_yield_text(overview.statuses)}")
-    return flow, date_of(overview.times[1])
-
-
-def _moment(text: str) -> float:
-    moment = date_of(text)
-    return moment.timestamp() if moment else 0.0
+    return flow, overview.last
 
 
 def _row(record: InspectionRecord) -> Row:
@@ -121,12 +115,10 @@ def _verdict(statuses: Counter[str]) -> str:
     return _ALL_PASS if statuses[PASS] == statuses.total() else "NOT ALL PASS"
 
 
-def _period(times: list[str]) -> str:
-    first, last = (date_of(text) for text in times)
-    if first is None or last is None:
-        return ""
-    begin, end = (f"{time:%Y-%m-%d %H:%M %z}".rstrip() for time in (first, last))
-    return begin if begin == end else f"{begin} to {end}"
+def _period(overview: _Overview) -> str:
+    """The first and the last time, once where they are the same."""
+    moments = (f"{moment:%Y-%m-%d %H:%M %z}" for moment in (overview.first, overview.last) if moment)
+    return " to ".join(dict.fromkeys(moments))
 
 
 def _joined(values: Counter[str], absent: str) -> str:

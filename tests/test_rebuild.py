@@ -164,6 +164,18 @@ def test_a_certificate_that_cannot_be_made_costs_only_itself(inspected, monkeypa
     assert names() == ["bad3", "pass_SN1_P2"]
 
 
+def test_an_image_without_its_certificate_is_no_success(by_name, monkeypatch, capsys):
+    images("pass1.png")
+
+    def broken(*_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(reporting, "write_certificate", broken)
+    assert main.main([*RUN, "--pdf"]) == ExitCode.IMAGES_FAILED
+    assert "pass1.png: its reports could not be written" in capsys.readouterr().err
+    assert list(statuses()) == ["pass1.png"]
+
+
 def test_a_folder_in_the_way_of_a_certificate_is_one_sentence(inspected, capsys):
     (inspected / "details" / "fail2_certificate.pdf").mkdir()
     (inspected / "details" / "fail2_certificate.pdf" / "x").touch()
