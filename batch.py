@@ -20,6 +20,7 @@ import reporting
 from cli.image_files import DETAILS_FOLDER, ImageFile
 from cli.output_folder import remove_details
 from cli.run_info import now
+from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
@@ -198,6 +199,10 @@ def _write(inspection: Inspection, image: ImageFile, job: Job, started: float) -
     """Write the pictures and tables of one image; returns its record with what is known about the run."""
     output, details = job.output, job.output.folder / DETAILS_FOLDER
     inspected_s = time.perf_counter() - started
+    serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
+    inspection = dataclasses.replace(
+        inspection, record=dataclasses.replace(inspection.record, serial_number=serial, port=port)
+    )
     warnings = inspection.record.warnings
     if output.may_hold_results:
         remove_details(details, image.stem)

@@ -131,6 +131,19 @@ def read_labels_png(path: Path | str) -> np.ndarray:
     return pixels.astype(np.uint16)
 
 
+def read_picture(path: Path | str) -> np.ndarray:
+    """Read a picture that the program has drawn: (H, W, 3) uint8 BGR.
+
+    Raises :class:`UnreadableImage` for a file that is none.
+    """
+    pixels, noise = _decode_quietly(file_bytes(Path(path)), False)
+    if pixels is None or any(_DAMAGE.search(line) for line in noise):
+        raise UnreadableImage("The image data are damaged or incomplete.", _AGAIN)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise UnreadableImage("It is not a colour picture of 8 bit.", "Inspect the image again.")
+    return pixels
+
+
 def _refuse_too_large(size: Sequence[int] | None, max_pixels: int) -> None:
     """``size`` is (width, height), None where it is not known; a file may announce more than the memory holds."""
     if size is not None and size[0] * size[1] > max_pixels:

@@ -28,7 +28,8 @@ try:
         from calibration import DEFAULT_PATH, load_calibration
         from cli import output_folder, prompts, run_info
         from cli.calibration_checks import batch_warnings
-        from cli.image_files import Found, find_images
+        from cli.image_files import DETAILS_FOLDER, Found, find_images
+        from cli.image_reports import worthwhile_jobs, write_missing_certificates
         from cli.interrupts import StopRequest
         from cli.job_settings import choose_settings, describe_settings
         from cli.logs import logging_to_file
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The whole job, step by step."""
     image_io.check_opencv()
+    if options.excel:
+        reporting.check_excel()
     config = load_config(options.config, options.profile)
     calibration = load_calibration(options.calibration or DEFAULT_PATH, required=options.calibration is not None)
     if not options.inputs and not options.check_config:
@@ -116,6 +119,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     existing.add_argument("--overwrite", action="store_true", help="replace the results in OUTPUT")
     add("--save-masks", action="store_true", help="also write defect labels and the zone map of every image")
     add("--save-zones", action="store_true", help="also write every zone as an image of its own")
+    add("--pdf", action="store_true", help="also write certificates, of the batch and of every image")
+    add("--excel", action="store_true", help="also write the workbook summary_report.xlsx")
     add("--dry-run", action="store_true", help="say what would be done, and write nothing")
     add("--check-config", action="store_true", help="check config.json and calibration.json, and stop")
     add("--exit-zero", action="store_true", help="exit with 0 although images failed inspection or were not graded")
@@ -198,20 +203,26 @@ def inspect_all(
                     return find_images(options.inputs, recursive=options.recursive).paths
 
                 if options.watch:
-                    report = partial(write_reports, folder, results, description)
+
+                    def report() -> None:
+                        write_reports(options, results, description)
+                        write_certificates(options, results)
+
                     watch(look_again, inspect, report, settings.config.batch, stop)
                 else:
                     inspect(found.paths)
         except (OutputError, InputStalled, WorkersFailed) as error:
             with suppress(Exception):
-                write_reports(folder, results, description)
+                write_reports(options, results, description)
             raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error
         except KeyboardInterrupt:
             say(f"Interrupted before the reports were written. {RESUMABLE}")
             return ExitCode.INTERRUPTED
-        write_reports(folder, results, description)
+        write_reports(options, results, description)
         results.tidy()
-        return report_outcome(options, results, interrupted=stop.requested, has_problems=bool(found.problems))
+        uncertified = write_certificates(options, results, console)
+        has_problems = bool(found.problems) or uncertified > 0
+        return report_outcome(options, results, interrupted=stop.requested, has_problems=has_problems)
 
 
 def output_options(options: argparse.Namespace) -> batch.OutputOptions:
@@ -269,11 +280,26 @@ def log_doubts(doubts: Sequence[str]) -> None:
         logger.warning("%s", text)
 
 
-def write_reports(folder: Path, results: ResultsFile, description: dict[str, Any]) -> None:
+def write_reports(options: argparse.Namespace, results: ResultsFile, description: dict[str, Any]) -> None:
     """Write the reports from results.jsonl, in natural file-name order."""
-    reporting.write_batch_reports(folder, results.records)
     counts = {"images": len(results), **results.counts()}
-    reporting.write_run_json(folder, {**description, "end": run_info.now(), "counts": counts})
+    reporting.write_run_json(options.output, {**description, "end": run_info.now(), "counts": counts})
+    wanted = reporting.ReportOptions(pdf=options.pdf, excel=options.excel)
+    reporting.write_batch_reports(options.output, results.records, wanted)
+
+
+def write_certificates(options: argparse.Namespace, results: ResultsFile, console: Console | None = None) -> int:
+    """With --pdf, write the certificate of every image that has none for its record: last, as it takes longest.
+
+    ``console`` None = no progress bar. Returns for how many that failed.
+    """
+    if not options.pdf:
+        return 0
+    jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
+    details = options.output / DETAILS_FOLDER
+    shown = console is not None and not (options.no_progress or options.quiet)
+    with progress_bar(console, None, wanted=shown) as advance:
+        return write_missing_certificates(results.records(), details, jobs=jobs, on_finished=advance)
 
 
 def report_outcome(

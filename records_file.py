@@ -44,18 +44,22 @@ class ResultsFile:
     """The records in ``path``; of several of one image the last one counts.
 
     Opening makes the file when it is missing, and cuts a torn end off. A line in the middle that is no record is left
-    out, with a warning in the log. Every method raises :class:`OutputError` when the file cannot be read or written.
+    out, with a warning in the log, and counted in ``skipped``. Every method raises :class:`OutputError` when the file
+    cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries: dict[str, Entry] = {}
         self._end = 0
+        self.skipped = 0
         with _as_output_error(path, "write"), open(path, "a+b") as file:
             file.seek(0)
             for record, size in _whole_lines(file, path.name):
                 if record is not None:
                     self._add(record, size)
+                else:
+                    self.skipped += 1
                 self._end += size
             file.truncate(self._end)
 

@@ -1,22 +1,34 @@
 """Inspection results in, files out: pictures, tables, records. Nothing is measured here.
 
+python reporting.py OUTPUT [--pdf] [--excel]     rebuild the reports of an inspection without inspecting again
+
 Every file is written completely or not at all; a folder that does not take it raises :class:`errors.OutputError`.
 """
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: the command line says in one sentence which of them is missing
+    import sys
+
+    from cli.report import main
+
+    sys.exit(main())
+
 import dataclasses
 import datetime
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from errors import OutputError
-from image_io import write_bytes, write_png
+import json_text
+from errors import MissingDependency, OutputError, UnreadableImage
+from image_io import read_picture, write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
 from reports.polar_plot import polar_picture
@@ -25,7 +37,19 @@ from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
 RUN_NAME = "run.json"
+WORKBOOK_NAME = "summary_report.xlsx"
+CERTIFICATE_NAME = "certificate.pdf"
 TABLE_ENDING = "_report.csv"
+CERTIFICATE_ENDING = "_certificate.pdf"
+_TAIL_BYTES = 1 << 16  # of a PDF, which hold its properties
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Which reports on the whole batch are wanted besides those that are always written."""
+
+    pdf: bool = False
+    excel: bool = False
 
 
 def write_image_files(
@@ -77,9 +101,83 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
     return np.dstack([grey, grey, grey, alpha])
 
 
-def write_batch_reports(output_dir: Path, records: Callable[[], Iterable[InspectionRecord]]) -> None:
-    """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report."""
+def rewrite_image_tables(record: InspectionRecord, details_dir: Path, reporting: ReportingSettings) -> None:
+    """Write again what a record alone tells of an image: its table of defects, and its polar plot where there is one.
+
+    Raises :class:`OutputError`.
+    """
+    write_bytes(details_dir / f"{record.result_name}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
+    plot = details_dir / f"{record.result_name}_polar.png"
+    picture = polar_picture(record, reporting) if plot.exists() else None
+    if picture is not None:
+        write_png(plot, picture, reporting.png_compression)
+
+
+def write_certificate(record: InspectionRecord, details_dir: Path) -> None:
+    """Write the certificate of one image, with its annotated picture where there is one; raises OutputError."""
+    from reports.certificate import certificate_pdf
+
+    try:
+        picture = read_picture(details_dir / f"{record.result_name}_annotated.png")
+    except UnreadableImage:
+        picture = None
+    write_bytes(details_dir / f"{record.result_name}{CERTIFICATE_ENDING}", certificate_pdf(record, picture))
+
+
+def is_certified(record: InspectionRecord, details_dir: Path) -> bool:
+    """Whether the certificate of this very record is there."""
+    from reports.certificate import record_digest
+
+    try:
+        with open(details_dir / f"{record.result_name}{CERTIFICATE_ENDING}", "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            return record_digest(record).encode() in file.read()
+    except OSError:
+        return False
+
+
+def write_batch_reports(
+    output_dir: Path,
+    records: Callable[[], Iterable[InspectionRecord]],
+    options: ReportOptions = ReportOptions(),
+) -> None:
+    """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report.
+
+    A workbook or certificate that is there is brought up to date, so that none contradicts the results. Raises
+    :class:`OutputError`, and :class:`MissingDependency` for a workbook without openpyxl.
+    """
     write_summary(output_dir, records())
+    if options.excel or (output_dir / WORKBOOK_NAME).exists():
+        write_workbook(output_dir, records)
+    if options.pdf or (output_dir / CERTIFICATE_NAME).exists():
+        from reports.batch_certificate import batch_certificate_pdf
+
+        write_bytes(output_dir / CERTIFICATE_NAME, batch_certificate_pdf(records))
+
+
+def check_excel() -> None:
+    """Raise :class:`MissingDependency` when the library for workbooks is not there."""
+    try:
+        import reports.workbook  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(
+            f"A workbook needs openpyxl ({error}).", "Run: pip install -r requirements.txt"
+        ) from error
+
+
+def write_workbook(output_dir: Path, records: Callable[[], Iterable[InspectionRecord]]) -> None:
+    """Write ``summary_report.xlsx``: images, defects, and the run as run.json describes it."""
+    check_excel()
+    from reports.workbook import workbook_bytes
+
+    path = output_dir / WORKBOOK_NAME
+    run = {key: value for key, value in read_run_json(output_dir).items() if key != "config"}
+    try:
+        data = workbook_bytes(records, run)
+    except OSError as error:
+        place = f"{error.strerror or error} in the folder for temporary files, {tempfile.gettempdir()}"
+        raise OutputError(f"Cannot write {path}: {place}.", "Make room there.") from error
+    write_bytes(path, data)
 
 
 def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None:
@@ -93,6 +191,15 @@ def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None
 def write_run_json(output_dir: Path, mapping: Mapping[str, Any]) -> None:
     """Write ``run.json``. Paths, dates, dataclasses and NumPy numbers become JSON; an undefined number becomes null."""
     write_bytes(output_dir / RUN_NAME, _encoded(_json_text(_plain_json(mapping), indent=2) + "\n"))
+
+
+def read_run_json(output_dir: Path) -> dict[str, Any]:
+    """What run.json says; empty where there is none that can be read."""
+    try:
+        data = json_text.parse((output_dir / RUN_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _row_numbers(inspection: Inspection) -> np.ndarray | None:

@@ -134,6 +134,13 @@ class BatchSettings:
     settle_s: float
 
 
+@dataclass(frozen=True)
+class FileNames:
+    """What the names of the image files say; ``pattern`` is a regular expression, None = nothing."""
+
+    pattern: str | None
+
+
 # --- fibres and acceptance rules -----------------------------------------------------------------------------------
 
 
@@ -257,6 +264,7 @@ class Config:
     camera: CameraSettings
     reporting: ReportingSettings
     batch: BatchSettings
+    file_names: FileNames
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

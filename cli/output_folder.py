@@ -15,9 +15,17 @@ from records_file import ResultsFile
 
 LOCK_FILE = ".running.lock"
 _PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
-_RESULT_FILES = (RESULTS_FILE, "summary_report.csv", "report.html", "run.json")
+_RESULT_FILES = (
+    RESULTS_FILE,
+    "summary_report.csv",
+    "summary_report.xlsx",
+    "report.html",
+    "certificate.pdf",
+    "run.json",
+)
 _DETAIL_ENDINGS = (
     "_annotated.png",
+    "_certificate.pdf",
     "_report.csv",
     "_polar.png",
     "_labels.png",

@@ -39,7 +39,7 @@ def say(*lines: object) -> None:
 
 
 @contextmanager
-def progress_bar(console: Console, total: int | None, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+def progress_bar(console: Console | None, total: int | None, *, wanted: bool) -> Iterator[Callable[[str], None]]:
     """A progress bar on a terminal, nothing elsewhere; the call names what was finished. ``total`` may be unknown.
 
     Drawn by the caller's thread: decoders borrow stderr.

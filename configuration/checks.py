@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from configuration.build import build
+from configuration.name_pattern import pattern_flaw
 from configuration.schema_errors import Path, Problem, unknown_name
 from records import DEFECT_CLASSES, FAIL, PASS, UNGRADED, ZONE_NAMES
 from settings import (
@@ -19,6 +20,7 @@ from settings import (
     CoreRule,
     Criterion,
     FiberType,
+    FileNames,
     ReportingSettings,
     RuleSet,
     SizeBand,
@@ -43,6 +45,8 @@ def find_problems(tree: Mapping[str, Any], broken: Collection[Path]) -> Iterator
         yield from _colors(parts["reporting"])
     if "batch" in parts:
         yield from _time_limits(parts["batch"])
+    if "file_names" in parts:
+        yield from _name_pattern(parts["file_names"])
     yield from _rule_set_names(parts, rule_set_names)
     for name, fiber in parts["fiber_types"].items():
         yield from _fiber_type(fiber, ("fiber_types", name))
@@ -125,6 +129,12 @@ def _time_limits(batch: BatchSettings) -> Iterator[Problem]:
             f"{batch.read_timeout_s:g} is too large; "
             f"expected a number below image_timeout_s = {batch.image_timeout_s:g}, which includes reading",
         )
+
+
+def _name_pattern(file_names: FileNames) -> Iterator[Problem]:
+    flaw = pattern_flaw(file_names.pattern) if file_names.pattern else ""
+    if flaw:
+        yield Problem(("file_names", "pattern"), f"it {flaw}")
 
 
 # --- fibres --------------------------------------------------------------------------------------------------------

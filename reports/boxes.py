@@ -82,6 +82,9 @@ def stamp_box(
     if record.status != LOCALIZATION_FAILED:
         shown = f", the worst {labelled} labelled" if labelled < count else ""
         lines.append(f"{count or 'No'} defect{'' if count == 1 else 's'}{shown}")
+    if record.serial_number:
+        part = f"SN {record.serial_number}{', port ' * bool(record.port)}{record.port}"
+        lines += wrapped(plain(part), width_px, style)
     for reason in record.reasons[:_MAX_REASONS]:
         lines += wrapped(plain(reason), width_px, style)
     if len(record.reasons) > _MAX_REASONS:

@@ -34,6 +34,9 @@ SUMMARY_COLUMNS = (
     "Focus_Score",
     "Rule_Set",
     "Warnings",
+    "Serial_Number",
+    "Port",
+    "Operator",
 )
 
 DETAIL_COLUMNS = (
@@ -115,6 +118,9 @@ def _summary_row(record: InspectionRecord) -> dict[str, Any]:
         "Focus_Score": record.focus_score,
         "Rule_Set": _rule_set(record),
         "Warnings": "; ".join(record.warnings),
+        "Serial_Number": record.serial_number,
+        "Port": record.port,
+        "Operator": record.provenance.operator,
     }
     row |= _counts(record)
     if record.fiber is not None:

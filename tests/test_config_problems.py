@@ -13,6 +13,7 @@ from errors import ConfigError, ExitCode
 
 SECTIONS = [key for key, value in TREE.items() if isinstance(value, dict) and key != "profiles"]
 RULES = ("rule_sets", SM_PC)
+NAMES = ("file_names",)
 FIBER = ("fiber_types", "single_mode_pc")
 TILES = ("preprocessing", "clahe", "tile_grid")
 BANDS = (*RULES, "criteria", 3, "bands")
@@ -40,6 +41,13 @@ MISTAKES = [
     (("reporting", "scale_bar_um"), [], "that is not empty, got a list of 0"),
     (("reporting", "scale_bar_um", 1), "x", 'got text "x"'),
     (("detection", "confidence_threshold"), 50, "can never be reached; expected at most "),
+    ((*NAMES, "pattern"), "(", "is no regular expression (missing )"),
+    ((*NAMES, "pattern"), "(?P<serial>[[a])", "is no regular expression (Possible nested set"),
+    ((*NAMES, "pattern"), "sn([0-9]+)", "no group named serial; expected (?P<serial>...)"),
+    ((*NAMES, "pattern"), "(?P<serial>a)(?P<prot>b)", "a group named prot; expected no other names than"),
+    ((*NAMES, "pattern"), "(?P<serial>([0-9]+_?)+)x", "takes too long on some names; expected no repetition inside"),
+    ((*NAMES, "pattern"), "", "expected text that is not empty or null"),
+    ((*NAMES, "pattern"), 7, "expected text that is not empty or null, got 7"),
     (("default_rule_set",), "iec_2015", 'no rule set named "iec_2015"; expected one of'),
     (("default_rule_set",), SM_PC.upper(), f"(did you mean '{SM_PC}'?)"),
     (("default_profile",), "deep", 'no profile named "deep"; expected one of fast_scan, deep_inspection'),

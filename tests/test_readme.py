@@ -11,6 +11,7 @@ import benchmark
 import calibration
 import evaluate
 import main
+from cli import report
 from config_loader import find_problems
 from errors import ExitCode
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
@@ -27,7 +28,9 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-@pytest.mark.parametrize("program", [main, evaluate, calibration, benchmark], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "program", [main, evaluate, calibration, benchmark, report], ids=lambda module: module.__name__
+)
 def test_every_option_is_explained(program, capsys):
     with pytest.raises(SystemExit):
         program.main(["--help"])

@@ -41,7 +41,8 @@ SUMMARY_HEADER = (
     "Image_Filename,Pass/Fail_Status,Processing_Time_s,Total_Defect_Count,Core_Defect_Count,Cladding_Defect_Count,"
     "Failure_Reason(s),Adhesive_Defect_Count,Contact_Defect_Count,Fiber_Center_X_px,Fiber_Center_Y_px,"
     "Cladding_Major_Axis_px,Cladding_Minor_Axis_px,Ellipse_Angle_deg,Core_Diameter_px,Core_Source,Um_Per_Px,"
-    "Scale_Source,Localization_Method,Localization_Score,Focus_Score,Rule_Set,Warnings"
+    "Scale_Source,Localization_Method,Localization_Score,Focus_Score,Rule_Set,Warnings,"
+    "Serial_Number,Port,Operator"
 )
 DETAIL_HEADER = (
     "Defect_ID,Zone,Classification,Confidence_Score,Centroid_X_um,Centroid_Y_um,Length_um,Width_um,Area_um2,"
