@@ -23,6 +23,8 @@ try:
         from rich.console import Console
 
         import batch
+        import comparison
+        import findings
         import image_io
         import reporting
         from calibration import DEFAULT_PATH, load_calibration
@@ -39,7 +41,7 @@ try:
         from config_loader import load_config
         from inspection import InspectionSettings
         from records import FAIL, PASS, UNGRADED
-        from records_file import ResultsFile
+        from records_file import ResultsFile, stream_records
         from settings import Config
         from workers.backend import Backend, InThisProcess
         from workers.pool import Pool, available_cores
@@ -74,6 +76,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     doubts = batch_warnings(settings, datetime.now().astimezone())
     if options.check_config:
         return report_check(options, settings, doubts)
+    if options.compare:
+        comparison.check_old_output(options.compare, options.output)
     found = collect_images(options)
     output_folder.check_usable(options.output, keep_results=options.resume or options.overwrite)
     if options.dry_run:
@@ -114,6 +118,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="keep the results in OUTPUT and inspect the others")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in OUTPUT")
+    add("--compare", type=path, metavar="OLD_OUTPUT", help="say what became of every mark since an earlier inspection")
     add("--save-masks", action="store_true", help="also write defect labels and the zone map of every image")
     add("--save-zones", action="store_true", help="also write every zone as an image of its own")
     add("--dry-run", action="store_true", help="say what would be done, and write nothing")
@@ -188,6 +193,7 @@ def inspect_all(
         reporting.write_run_json(folder, description)
         log_start(options, settings, found)
         log_doubts(doubts)
+        report = partial(write_reports, folder, results, description, settings.config, options.compare)
         try:
             with backend, open_progress(options, found, console) as advance:
 
@@ -197,21 +203,29 @@ def inspect_all(
                 def look_again() -> Sequence[Path]:
                     return find_images(options.inputs, recursive=options.recursive).paths
 
+                def set_dirt_apart() -> None:
+                    if not stop.requested:
+                        batch.run(stop.until(plan.second_look(settings.config.optics_dirt)), job, backend, results)
+
+                def report_so_far() -> None:
+                    set_dirt_apart()
+                    report()
+
                 if options.watch:
-                    report = partial(write_reports, folder, results, description)
-                    watch(look_again, inspect, report, settings.config.batch, stop)
+                    watch(look_again, inspect, report_so_far, settings.config.batch, stop)
                 else:
                     inspect(found.paths)
+                    set_dirt_apart()
         except (OutputError, InputStalled, WorkersFailed) as error:
             with suppress(Exception):
-                write_reports(folder, results, description)
+                report()
             raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error
         except KeyboardInterrupt:
             say(f"Interrupted before the reports were written. {RESUMABLE}")
             return ExitCode.INTERRUPTED
-        write_reports(folder, results, description)
+        remarks = report()
         results.tidy()
-        return report_outcome(options, results, interrupted=stop.requested, has_problems=bool(found.problems))
+        return report_outcome(options, results, remarks, interrupted=stop.requested, has_problems=bool(found.problems))
 
 
 def output_options(options: argparse.Namespace) -> batch.OutputOptions:
@@ -269,22 +283,34 @@ def log_doubts(doubts: Sequence[str]) -> None:
         logger.warning("%s", text)
 
 
-def write_reports(folder: Path, results: ResultsFile, description: dict[str, Any]) -> None:
-    """Write the reports from results.jsonl, in natural file-name order."""
-    reporting.write_batch_reports(folder, results.records)
+def write_reports(
+    folder: Path, results: ResultsFile, description: dict[str, Any], config: Config, old_output: Path | None
+) -> list[str]:
+    """Write the reports from results.jsonl, in natural file-name order; returns what the closing summary remarks."""
+    found = findings.find_in_batch(results.records(), config.optics_dirt, config.same_face)
+    remarks, compared = [*findings.in_short(found)], None
+    for text in findings.sentences(found, config.optics_dirt):
+        logger.info("%s", text)
+    if old_output is not None:
+        earlier = stream_records(old_output / comparison.RESULTS_FILE)
+        compared = comparison.compare(earlier, results.records(), old_output)
+        logger.info("%s", comparison.by_class(compared))
+        remarks.append(comparison.in_short(compared))
+    reporting.write_batch_reports(folder, results.records, comparison=compared)
     counts = {"images": len(results), **results.counts()}
     reporting.write_run_json(folder, {**description, "end": run_info.now(), "counts": counts})
+    return remarks
 
 
 def report_outcome(
-    options: argparse.Namespace, results: ResultsFile, *, interrupted: bool, has_problems: bool
+    options: argparse.Namespace, results: ResultsFile, remarks: Sequence[str], *, interrupted: bool, has_problems: bool
 ) -> ExitCode:
     """Print the closing summary and choose the exit code."""
     counts = results.counts()
     shown = ", ".join(f"{counts[status]} {status}" for status in (PASS, FAIL, UNGRADED) if status in counts)
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
-    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}")
+    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
     say(f"Reports: {options.output / 'summary_report.csv'}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")

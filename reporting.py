@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from comparison import Comparison
 from errors import OutputError
 from image_io import write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
+from reports.comparison_table import comparison_table
 from reports.polar_plot import polar_picture
 from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
 from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
+COMPARISON_NAME = "comparison.csv"
 RUN_NAME = "run.json"
 TABLE_ENDING = "_report.csv"
 
@@ -77,9 +80,13 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
     return np.dstack([grey, grey, grey, alpha])
 
 
-def write_batch_reports(output_dir: Path, records: Callable[[], Iterable[InspectionRecord]]) -> None:
+def write_batch_reports(
+    output_dir: Path, records: Callable[[], Iterable[InspectionRecord]], *, comparison: Comparison | None = None
+) -> None:
     """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report."""
     write_summary(output_dir, records())
+    if comparison is not None:
+        write_bytes(output_dir / COMPARISON_NAME, csv_bytes(comparison_table(comparison)))
 
 
 def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None:

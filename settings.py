@@ -42,6 +42,7 @@ class Preprocessing:
     flat_field_max_age_days: float
     poor_illumination: PoorIllumination
     min_focus_score: float
+    min_judged_focus_score: float
     max_image_pixels: int
 
 
@@ -132,6 +133,27 @@ class BatchSettings:
     max_stalls: int
     poll_s: float
     settle_s: float
+
+
+# --- findings over a batch ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpticsDirt:
+    """When a mark lies on the camera, and whether it is counted; the defaults are for records without a config."""
+
+    count: bool = True
+    min_images: int = 5
+    min_share: float = 0.5
+    position_px: float = 1.5
+    position_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class SameFaceSettings:
+    """When two pictures show one end face."""
+
+    min_similarity: float = 0.6
 
 
 # --- fibres and acceptance rules -----------------------------------------------------------------------------------
@@ -257,6 +279,8 @@ class Config:
     camera: CameraSettings
     reporting: ReportingSettings
     batch: BatchSettings
+    optics_dirt: OpticsDirt
+    same_face: SameFaceSettings
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

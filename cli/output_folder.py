@@ -15,7 +15,7 @@ from records_file import ResultsFile
 
 LOCK_FILE = ".running.lock"
 _PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
-_RESULT_FILES = (RESULTS_FILE, "summary_report.csv", "report.html", "run.json")
+_RESULT_FILES = (RESULTS_FILE, "summary_report.csv", "comparison.csv", "report.html", "run.json")
 _DETAIL_ENDINGS = (
     "_annotated.png",
     "_report.csv",

@@ -58,7 +58,7 @@ def make_rule(*criteria: Criterion, zone_policy: str = "touching") -> RuleSet:
 
 
 def run(rule: RuleSet, *defects: Defect, zones=ZONE_NAMES, uncertainty_um=0.0, **options) -> Judgement:
-    options = {"scale_known": True, "unplaceable": None, **options}
+    options = {"scale_known": True, "hindrance": None, **options}
     return judge(defects, rule_set=rule, judged_zones=zones, size_uncertainty_um=uncertainty_um, **options)
 
 
@@ -254,7 +254,7 @@ def test_without_a_scale_nothing_is_graded():
 
 def test_zones_that_cannot_be_placed_or_were_not_inspected_are_not_graded():
     reason = "The core's diameter is unknown"
-    assert run(make_rule(), unplaceable=reason) == Judgement(UNGRADED, (reason,), ())
+    assert run(make_rule(), hindrance=reason) == Judgement(UNGRADED, (reason,), ())
     assert run(make_rule(), zones=()).status == UNGRADED
 
 
