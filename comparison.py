@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from batchwide.mark_matching import Marks, match_marks
 from errors import UsageError
-from records import DEFECT_CLASSES, TOO_BLURRED, Defect, InspectionRecord
+from records import DEFECT_CLASSES, NAN, TOO_BLURRED, Defect, InspectionRecord
 
 REMOVED, STAYED, NEW = "removed", "stayed", "new"
 RESULTS_FILE = "results.jsonl"
@@ -44,7 +45,7 @@ class FaceComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All faces in the order of the new records. Of the marks the boxes and lists of names are left out."""
+    """All faces in the order of the new records. The marks are without boxes, lists of names, and how they look."""
 
     old_folder: str
     faces: tuple[FaceComparison, ...]
@@ -157,9 +158,14 @@ def _title(record: InspectionRecord) -> str:
 
 
 def _slim(record: InspectionRecord) -> InspectionRecord:
-    """The record without what a comparison does not need."""
-    defects = tuple(replace(d, box_px=(), zones_touched=(), detected_by=(), violates=()) for d in record.defects)
-    return replace(record, defects=defects, warnings=(), fingerprint="", timings_s={})
+    """The record without what a comparison does not need: a batch of them is held in memory."""
+    return replace(record, defects=tuple(map(_slim_mark, record.defects)), warnings=(), fingerprint="", timings_s={})
+
+
+def _slim_mark(mark: Defect) -> Defect:
+    names = {name: sys.intern(getattr(mark, name)) for name in ("defect_id", "zone", "kind", "polarity")}
+    look = dict.fromkeys(("confidence", "perimeter_px", "circularity", "aspect_ratio", "contrast"), NAN)
+    return replace(mark, **names, **look, box_px=(), zones_touched=(), detected_by=(), violates=())
 
 
 def _problem(old: InspectionRecord, new: InspectionRecord) -> str:

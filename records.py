@@ -88,7 +88,7 @@ class ZoneExtent:
     visible_share: float = 1.0  # part of the ring inside the image, 0..1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots: thousands are held at once, and they have many fields
 class Defect:
     """One measured and classified defect. Angles: degrees, counter-clockwise from +x with y up."""
 

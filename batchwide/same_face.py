@@ -12,6 +12,7 @@ from vision.fingerprint import ANGLES, CELLS, RADII, cells_of
 
 _BLOCK = 512  # fingerprints compared with as many others at once
 _COMMON_SAMPLE = 999
+_COMMON_SHARES = (0.3, 0.7)  # one face may be in up to so many of the pictures, and is not taken for their pattern
 _COMMON_MIN_IMAGES = 8  # so many tell what the pictures of one microscope have in common
 
 
@@ -57,7 +58,7 @@ class Faces:
         known = np.flatnonzero(self._has_cells)
         common = np.zeros(CELLS, np.float32)
         if len(known) >= _COMMON_MIN_IMAGES:
-            common = np.median(cells[known[:: 1 + len(known) // _COMMON_SAMPLE]], axis=0).astype(np.float32)
+            common = _common(cells[known[:: 1 + len(known) // _COMMON_SAMPLE]])
         else:
             min_similarity = 0.5 * (1 + min_similarity)
         for start in range(0, len(known), _BLOCK):
@@ -76,6 +77,12 @@ class Faces:
             for numbers in members.values()
             if len(numbers) > 1
         )
+
+
+def _common(cells: np.ndarray) -> np.ndarray:
+    """What most of the fingerprints (n, CELLS) have at least, (CELLS,): the pattern of the camera and its light."""
+    low, high = np.quantile(cells, _COMMON_SHARES, axis=0).astype(np.float32)
+    return np.maximum(low, 0) + np.minimum(high, 0)
 
 
 def _normalised(cells: np.ndarray, common: np.ndarray) -> np.ndarray:
