@@ -192,7 +192,7 @@ def _costs(old: Marks, new: Marks, slack: float) -> np.ndarray:
     longer = np.maximum(old.length[:, None], new.length[None, :])
     line_share = np.maximum(
         np.abs(along) / (slack + 0.5 * longer),
-        np.abs(across) / (slack + 0.5 * (old.width[:, None] + new.width[None, :]) + 0.1 * longer),
+        np.abs(across) / (slack + 0.5 * (old.width[:, None] + new.width[None, :]) + _strayed(along, longer)),
     )
     share = np.where(lines, line_share, share)
     fits = np.where(lines, (line_share <= 1) & (tilt <= math.radians(_MAX_ANGLE_DEG)), fits)
@@ -206,7 +206,7 @@ def _distance_inside(pieces: Marks, wholes: Marks, slack: float) -> np.ndarray:
     distance = np.hypot(along, across)
     in_disc = distance + 0.5 * pieces.diameter[:, None] <= 0.5 * wholes.diameter[None, :] + slack
     on_line = np.abs(along) + 0.5 * pieces.diameter[:, None] <= 0.5 * wholes.length[None, :] + slack
-    on_line &= np.abs(across) <= 0.5 * wholes.width[None, :] + slack + 0.1 * np.abs(along)
+    on_line &= np.abs(across) <= 0.5 * wholes.width[None, :] + slack + _strayed(along, wholes.length[None, :])
     tilt = _between_directions(pieces.direction[:, None] - wholes.direction[None, :])
     narrow = pieces.diameter[:, None] <= 2 * wholes.width[None, :] + slack
     on_line &= np.where(pieces.is_line[:, None], tilt <= math.radians(_MAX_ANGLE_DEG), narrow)
@@ -220,6 +220,11 @@ def _offsets(old: Marks, new: Marks) -> tuple[np.ndarray, np.ndarray]:
     dx, dy = new.x[None, :] - old.x[:, None], new.y[None, :] - old.y[:, None]
     cos, sin = np.cos(old.direction)[:, None], np.sin(old.direction)[:, None]
     return cos * dx + sin * dy, cos * dy - sin * dx
+
+
+def _strayed(along: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """How far a part of a line may lie beside its course: directions are a little off, and lines a little bent."""
+    return 0.1 * np.abs(along) + 0.03 * length
 
 
 def _ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:

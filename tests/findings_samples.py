@@ -11,6 +11,7 @@ from report_samples import make_defect, make_inspection
 from records import Defect, Ellipse, Fiber, InspectionRecord
 
 WIDTH, HEIGHT, RADIUS = 720, 576, 150.0
+PLACES = [(340.0 + 22 * (k % 4), 260.0 + 17 * (k % 3)) for k in range(8)]  # where the fibres lie
 BLANK = make_inspection().record
 RINGS = tuple(replace(z, inner_radius_px=50.0 * k, outer_radius_px=50.0 * (k + 1)) for k, z in enumerate(BLANK.zones))
 

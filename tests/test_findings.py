@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from faces import clean_grey, face_scene, inspect_grey
-from findings_samples import HEIGHT, WIDTH, mark_at, picture
+from findings_samples import HEIGHT, PLACES, WIDTH, mark_at, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import failed_inspection
@@ -23,7 +23,6 @@ from vision.fingerprint import CELLS, cells_of, fingerprint
 
 SPOT = (330.0, 280.0)
 DIRT = OpticsDirt(count=False, min_images=5, min_share=0.5)
-PLACES = [(340.0 + 22 * (k % 4), 260.0 + 17 * (k % 3)) for k in range(8)]  # where the fibres lie
 CLADDING = Ellipse(211.0, 143.0, 180.0, 180.0, 0.0)  # of the rendered face
 
 
