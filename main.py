@@ -204,8 +204,10 @@ def inspect_all(
                     return find_images(options.inputs, recursive=options.recursive).paths
 
                 def set_dirt_apart() -> None:
-                    if not stop.requested:
-                        batch.run(stop.until(plan.second_look(settings.config.optics_dirt)), job, backend, results)
+                    tasks = [] if stop.requested else plan.second_look(settings.config.optics_dirt)
+                    if tasks:
+                        logger.info("Inspecting %s again, now that dirt is known.", _counted(len(tasks)))
+                        batch.run(stop.until(tasks), job, backend, results)
 
                 def report_so_far() -> None:
                     set_dirt_apart()
