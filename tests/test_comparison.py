@@ -124,6 +124,7 @@ def test_only_where_both_looked_marks_are_compared():
     old, new = face(PITS), face([])
     new = replace(new, zones=tuple(replace(z, inspected=z.name == "Core") for z in new.zones))  # within 40 um
     assert {round(math.hypot(*PITS[item.old.label - 1][:2])) for item in compare_faces(old, new).marks} == {21, 25, 33}
+    assert {round(math.hypot(*PITS[item.new.label - 1][:2])) for item in compare_faces(new, old).marks} == {21, 25, 33}
 
 
 @pytest.mark.parametrize(
