@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 
 import reporting
+from batchwide.optics_dirt import OpticsSpot
 from cli.image_files import DETAILS_FOLDER, ImageFile
 from cli.output_folder import remove_details
 from cli.run_info import now
@@ -53,10 +54,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """One image; ``known_sha256`` is the content of which a record with the same settings is there, "" for none."""
+    """One image; ``known_sha256`` is the content of which a record with the same settings is there, "" for none.
+
+    ``optics`` are the spots that the whole batch has shown to lie on the optics, for a second look.
+    """
 
     image: ImageFile
     known_sha256: str = ""
+    optics: tuple[OpticsSpot, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def inspect_and_write(job: Job, task: Task) -> Finished:
         if task.known_sha256 and hashlib.sha256(data).hexdigest() == task.known_sha256:
             logger.info("%s is unchanged: its earlier result stays.", image.name)
             return Finished(None)
-        inspection = inspect_safely(data, image, job.settings)
+        inspection = inspect_safely(data, image, dataclasses.replace(job.settings, optics=task.optics))
     return Finished(_write(inspection, image, job, started), stalled)
 
 

@@ -1,44 +1,93 @@
-"""What only a whole batch tells: dirt on the optics, and one end face in several images. Records in, findings out."""
+"""What only a whole batch tells: dirt on the optics, one end face in several images, verdicts that hang on a hair.
+
+Records in, findings out; the parts are in ``batchwide``.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from batchwide.optics_dirt import OpticsEvidence, OpticsSpot, with_optics_marked
+from batchwide.same_face import Faces, SameFace
 from records import InspectionRecord
+from settings import OpticsDirt, SameFaceSettings
 
-
-@dataclass(frozen=True)
-class OpticsSpot:
-    """A mark at one place of the picture in many images: it lies on the camera or its lenses, not on a fibre."""
-
-    x_px: float
-    y_px: float
-    diameter_px: float
-    polarity: str  # dark | bright
-    images: tuple[str, ...]  # names of the images that show it, in the order of the records
-
-
-@dataclass(frozen=True)
-class SameFace:
-    """Images that show the same end face: one picture handed in more than once."""
-
-    images: tuple[str, ...]
-    similarity: float  # of the least similar pair, 0..1; 1 = the same file
+__all__ = [
+    "BatchFindings",
+    "OpticsSpot",
+    "SameFace",
+    "find_in_batch",
+    "find_spots",
+    "flagged_otherwise",
+    "in_short",
+    "sentences",
+]
 
 
 @dataclass(frozen=True)
 class BatchFindings:
+    """All names are those of images, in the order of the records."""
+
     optics: tuple[OpticsSpot, ...] = ()
     same_faces: tuple[SameFace, ...] = ()
+    marginal: tuple[str, ...] = ()  # whose verdict would turn within the uncertainty of a size
 
 
-def find_in_batch(records: Iterable[InspectionRecord]) -> BatchFindings:
-    """Look through the records of a batch, one at a time."""
-    by_content: dict[str, list[str]] = defaultdict(list)
+def find_in_batch(
+    records: Iterable[InspectionRecord],
+    optics: OpticsDirt = OpticsDirt(),  # noqa: B008 (frozen)
+    same_face: SameFaceSettings = SameFaceSettings(),  # noqa: B008
+) -> BatchFindings:
+    """Look through the records of a batch, one at a time; about 2 kB of each are kept meanwhile."""
+    evidence, faces, marginal = OpticsEvidence(), Faces(), []
     for record in records:
-        if record.content_sha256:
-            by_content[record.content_sha256].append(record.image_filename)
-    copies = (SameFace(tuple(names), 1.0) for names in by_content.values() if len(names) > 1)
-    return BatchFindings(same_faces=tuple(copies))
+        evidence.add(record)
+        faces.add(record)
+        if record.marginal:
+            marginal.append(record.image_filename)
+    return BatchFindings(evidence.spots(optics), faces.groups(same_face.min_similarity), tuple(marginal))
+
+
+def find_spots(records: Iterable[InspectionRecord], settings: OpticsDirt) -> tuple[OpticsSpot, ...]:
+    """The spots on the optics alone, without the names of their images, to travel with tasks."""
+    evidence = OpticsEvidence()
+    for record in records:
+        evidence.add(record)
+    return tuple(replace(spot, images=()) for spot in evidence.spots(settings))
+
+
+def flagged_otherwise(
+    records: Iterable[InspectionRecord], spots: tuple[OpticsSpot, ...], settings: OpticsDirt
+) -> Iterator[InspectionRecord]:
+    """The records whose marks are not flagged as these spots ask for: their images have to be inspected again."""
+    for record in records:
+        shape = record.image_height_px, record.image_width_px
+        marked = with_optics_marked(record.defects, shape, spots, settings)
+        if any(new.on_optics != old.on_optics for new, old in zip(marked, record.defects, strict=True)):
+            yield record
+
+
+def sentences(findings: BatchFindings, settings: OpticsDirt) -> Iterator[str]:
+    """The findings in words, one sentence each, for log and screen."""
+    treatment = "counted like any other" if settings.count else "not counted"
+    for spot in findings.optics:
+        yield (
+            f"Dirt on the optics at ({spot.x_px:.0f}, {spot.y_px:.0f}) px, {spot.diameter_px:.0f} px across,"
+            f" {spot.polarity}, in {len(spot.images)} images: marks there are {treatment}. Clean the camera."
+        )
+    for face in findings.same_faces:
+        yield f"The same end face, similarity {face.similarity:.2f}: {', '.join(face.images)}."
+    if findings.marginal:
+        yield f"Marginal verdicts, look again: {', '.join(findings.marginal)}."
+
+
+def in_short(findings: BatchFindings) -> Iterator[str]:
+    """The findings for the closing summary: a line for each kind."""
+    if (count := len(findings.marginal)) > 0:
+        yield "1 verdict is marginal" if count == 1 else f"{count} verdicts are marginal"
+    if (count := len(findings.optics)) > 0:
+        yield f"{count} spot{'s lie' if count > 1 else ' lies'} on the optics: clean the camera"
+    if (count := len(findings.same_faces)) > 0:
+        faces = "1 end face is" if count == 1 else f"{count} end faces are"
+        yield f"{faces} in several images; the log names them"

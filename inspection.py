@@ -19,12 +19,14 @@ import numpy as np
 
 import image_io
 from analysis import characterise
+from batchwide.optics_dirt import OpticsSpot, with_optics_marked
 from calibration import Calibration
 from errors import UnreadableImage
 from grading.acceptance import judge
 from image_processing import Located, detect, locate
 from records import (
     LOCALIZATION_FAILED,
+    TOO_BLURRED,
     UNREADABLE,
     Defect,
     Fiber,
@@ -33,6 +35,7 @@ from records import (
     Scale,
 )
 from settings import Config, FiberType, RuleSet, enabled_algorithms
+from vision.fingerprint import fingerprint
 from vision.flat_field import flat_field_flaw, misfit_warnings
 from vision.geometry import Box
 from vision.preprocess import focus_score, preprocess
@@ -54,6 +57,7 @@ class InspectionSettings:
     dimensions_source: str = ""  # "given dimensions" | "fiber type NAME", where the cladding diameter is known
     calibration: Calibration | None = None
     zones: tuple[str, ...] | None = None  # restricts what is inspected and judged; None = as the rule set says
+    optics: tuple[OpticsSpot, ...] = ()  # what is known to lie on the optics: marks there are not counted
 
 
 @dataclass
@@ -145,6 +149,7 @@ def inspect_image(
     with clock.step("Defect Analysis"):
         total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
         defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
+        defects = with_optics_marked(defects, image.grey.shape, settings.optics, config.optics_dirt)
         uncertainty = config.measurement.size_uncertainty_px * scale.um_per_px
         judgement = judge(
             defects,
@@ -152,7 +157,7 @@ def inspect_image(
             scale_known=scale.known,
             judged_zones=[z.name for z in zoning.zones if z.inspected],
             size_uncertainty_um=uncertainty if scale.known else 0.0,
-            unplaceable=unplaceable,
+            hindrance=_too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable,
         )
     record = replace(
         record,
@@ -163,7 +168,9 @@ def inspect_image(
         zones=zoning.zones,
         defects=tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1)),
         warnings=tuple(warnings),
+        marginal=judgement.marginal,
         focus_score=focus,
+        fingerprint=fingerprint(prepared.grey, fiber.cladding),
         processing_time_s=time.perf_counter() - started,
     )
     return Inspection(record, prepared.grey, zoning.zone_map, _relabelled(found.labels, judgement.defects))
@@ -183,6 +190,10 @@ def _blank_record(name: str, settings: InspectionSettings, status: str, reason: 
 def _why_lost(located: Located) -> str:
     reason = located.reason or "no fibre found"
     return f"{reason[0].upper()}{reason[1:]}."
+
+
+def _too_blurred(focus: float, limit: float) -> str | None:
+    return f"{TOO_BLURRED}: focus score {focus:.2f}, limit {limit:.2f}" if focus < limit else None
 
 
 def choose_scale(fiber: Fiber, shape: tuple[int, int], settings: InspectionSettings) -> tuple[Scale, list[str]]:

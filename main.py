@@ -23,10 +23,12 @@ try:
         from rich.console import Console
 
         import batch
+        import comparison
         import image_io
         import reporting
         from calibration import DEFAULT_PATH, load_calibration
         from cli import output_folder, prompts, run_info
+        from cli.batch_reports import BatchReports
         from cli.calibration_checks import batch_warnings
         from cli.image_files import DETAILS_FOLDER, Found, find_images
         from cli.image_reports import worthwhile_jobs, write_missing_certificates
@@ -41,6 +43,7 @@ try:
         from inspection import InspectionSettings
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile
+        from reporting import ReportOptions
         from settings import Config
         from workers.backend import Backend, InThisProcess
         from workers.pool import Pool, available_cores
@@ -77,6 +80,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     doubts = batch_warnings(settings, datetime.now().astimezone())
     if options.check_config:
         return report_check(options, settings, doubts)
+    if options.compare:
+        comparison.check_old_output(options.compare, options.output)
     found = collect_images(options)
     output_folder.check_usable(options.output, keep_results=options.resume or options.overwrite)
     if options.dry_run:
@@ -117,6 +122,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="keep the results in OUTPUT and inspect the others")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in OUTPUT")
+    add("--compare", type=path, metavar="OLD_OUTPUT", help="say what became of every mark since an earlier inspection")
     add("--save-masks", action="store_true", help="also write defect labels and the zone map of every image")
     add("--save-zones", action="store_true", help="also write every zone as an image of its own")
     add("--pdf", action="store_true", help="also write certificates, of the batch and of every image")
@@ -193,6 +199,9 @@ def inspect_all(
         reporting.write_run_json(folder, description)
         log_start(options, settings, found)
         log_doubts(doubts)
+        wanted = ReportOptions(pdf=options.pdf, excel=options.excel)
+        reports = BatchReports(folder, results, settings.config, wanted, options.compare)
+        report = partial(write_reports, reports, description)
         try:
             with backend, open_progress(options, found, console) as advance:
 
@@ -202,27 +211,34 @@ def inspect_all(
                 def look_again() -> Sequence[Path]:
                     return find_images(options.inputs, recursive=options.recursive).paths
 
+                def set_dirt_apart() -> None:
+                    tasks = [] if stop.requested else plan.second_look(settings.config.optics_dirt)
+                    if tasks:
+                        logger.info("Inspecting %s again, now that dirt is known.", _counted(len(tasks)))
+                        batch.run(stop.until(tasks), job, backend, results)
+
+                def report_so_far() -> None:
+                    set_dirt_apart()
+                    report()
+                    write_certificates(options, results)
+
                 if options.watch:
-
-                    def report() -> None:
-                        write_reports(options, results, description)
-                        write_certificates(options, results)
-
-                    watch(look_again, inspect, report, settings.config.batch, stop)
+                    watch(look_again, inspect, report_so_far, settings.config.batch, stop)
                 else:
                     inspect(found.paths)
+                    set_dirt_apart()
         except (OutputError, InputStalled, WorkersFailed) as error:
             with suppress(Exception):
-                write_reports(options, results, description)
+                report()
             raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error
         except KeyboardInterrupt:
             say(f"Interrupted before the reports were written. {RESUMABLE}")
             return ExitCode.INTERRUPTED
-        write_reports(options, results, description)
+        remarks = report()
         results.tidy()
         uncertified = write_certificates(options, results, console)
         has_problems = bool(found.problems) or uncertified > 0
-        return report_outcome(options, results, interrupted=stop.requested, has_problems=has_problems)
+        return report_outcome(options, results, remarks, interrupted=stop.requested, has_problems=has_problems)
 
 
 def output_options(options: argparse.Namespace) -> batch.OutputOptions:
@@ -280,12 +296,11 @@ def log_doubts(doubts: Sequence[str]) -> None:
         logger.warning("%s", text)
 
 
-def write_reports(options: argparse.Namespace, results: ResultsFile, description: dict[str, Any]) -> None:
-    """Write the reports from results.jsonl, in natural file-name order."""
-    counts = {"images": len(results), **results.counts()}
-    reporting.write_run_json(options.output, {**description, "end": run_info.now(), "counts": counts})
-    wanted = reporting.ReportOptions(pdf=options.pdf, excel=options.excel)
-    reporting.write_batch_reports(options.output, results.records, wanted)
+def write_reports(reports: BatchReports, description: dict[str, Any]) -> list[str]:
+    """Write run.json, then the reports; returns what the closing summary remarks."""
+    counts = {"images": len(reports.results), **reports.results.counts()}
+    reporting.write_run_json(reports.folder, {**description, "end": run_info.now(), "counts": counts})
+    return reports.write()
 
 
 def write_certificates(options: argparse.Namespace, results: ResultsFile, console: Console | None = None) -> int:
@@ -303,14 +318,14 @@ def write_certificates(options: argparse.Namespace, results: ResultsFile, consol
 
 
 def report_outcome(
-    options: argparse.Namespace, results: ResultsFile, *, interrupted: bool, has_problems: bool
+    options: argparse.Namespace, results: ResultsFile, remarks: Sequence[str], *, interrupted: bool, has_problems: bool
 ) -> ExitCode:
     """Print the closing summary and choose the exit code."""
     counts = results.counts()
     shown = ", ".join(f"{counts[status]} {status}" for status in (PASS, FAIL, UNGRADED) if status in counts)
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
-    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}")
+    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
     say(f"Reports: {options.output / 'summary_report.csv'}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")

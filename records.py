@@ -29,6 +29,7 @@ FAIL = "FAIL"
 UNGRADED = "UNGRADED"
 LOCALIZATION_FAILED = "Localization Failed"
 UNREADABLE = "Unreadable"
+TOO_BLURRED = "Too blurred to be judged"  # how the reason starts
 STATUSES = (PASS, FAIL, UNGRADED, LOCALIZATION_FAILED, UNREADABLE)
 
 
@@ -87,7 +88,7 @@ class ZoneExtent:
     visible_share: float = 1.0  # part of the ring inside the image, 0..1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots: thousands are held at once, and they have many fields
 class Defect:
     """One measured and classified defect. Angles: degrees, counter-clockwise from +x with y up."""
 
@@ -122,6 +123,7 @@ class Defect:
     marginal: bool = False
     violates: tuple[str, ...] = ()
     box_px: tuple[tuple[float, float], ...] = ()  # 4 corners (x, y) of the rotated rectangle in image pixels
+    on_optics: bool = False  # lies on the camera or its lenses: not judged, not counted
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,9 @@ class InspectionRecord:
     defects: tuple[Defect, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    marginal: bool = False  # the verdict would turn within the uncertainty of a size
     focus_score: float = NAN
+    fingerprint: str = ""  # of the face, see vision.fingerprint; empty without a fibre
     rule_set: str = ""
     rule_set_verified: bool = True
     profile: str = ""
@@ -164,6 +168,11 @@ class InspectionRecord:
     content_sha256: str = ""  # of the file's bytes; empty where another try may end differently
     settings_sha256: str = ""  # of everything besides the image that decides the record
     result_name: str = ""  # what the names of its files in details/ start with
+
+    @property
+    def counted_defects(self) -> tuple[Defect, ...]:
+        """The defects that are on the end face, as far as is known: without those on the optics."""
+        return tuple(defect for defect in self.defects if not defect.on_optics)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready copy (NaN and infinities become None)."""

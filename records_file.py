@@ -146,16 +146,21 @@ class ResultsFile:
         )
 
 
-def read_records(path: Path) -> list[InspectionRecord]:
-    """All records of a results.jsonl, one per image in natural order; none when there is no such file.
+def stream_records(path: Path) -> Iterator[InspectionRecord]:
+    """The records of a results.jsonl, one per image in natural order, one at a time; the file is only read.
 
-    For those who have the memory. Nothing is repaired. Raises :class:`OutputError` when the file cannot be read.
+    Raises :class:`OutputError` when it cannot be.
     """
-    if not path.exists():
-        return []
+    places: dict[str, tuple[Path, int, int]] = {}
     with _as_output_error(path, "read"), open(path, "rb") as file:
-        records = {same_file_key(r.image_path): r for r, _ in _whole_lines(file, path.name) if r is not None}
-    return sorted(records.values(), key=lambda record: natural_key(Path(record.image_path)))
+        offset = 0
+        for record, size in _whole_lines(file, path.name):
+            if record is not None:
+                places[same_file_key(record.image_path)] = Path(record.image_path), offset, size
+            offset += size
+        for _, offset, size in sorted(places.values(), key=lambda place: natural_key(place[0])):
+            file.seek(offset)
+            yield InspectionRecord.from_dict(json.loads(file.read(size)))
 
 
 def _whole_lines(file: BinaryIO, name: str) -> Iterator[tuple[InspectionRecord | None, int]]:

@@ -27,15 +27,19 @@ from typing import Any
 import numpy as np
 
 import json_text
+from comparison import Comparison
 from errors import MissingDependency, OutputError, UnreadableImage
+from findings import BatchFindings
 from image_io import read_picture, write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
+from reports.comparison_table import comparison_table
 from reports.polar_plot import polar_picture
 from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
 from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
+COMPARISON_NAME = "comparison.csv"
 RUN_NAME = "run.json"
 WORKBOOK_NAME = "summary_report.xlsx"
 CERTIFICATE_NAME = "certificate.pdf"
@@ -139,6 +143,8 @@ def is_certified(record: InspectionRecord, details_dir: Path) -> bool:
 def write_batch_reports(
     output_dir: Path,
     records: Callable[[], Iterable[InspectionRecord]],
+    found: BatchFindings,
+    compared: Comparison | None = None,
     options: ReportOptions = ReportOptions(),
 ) -> None:
     """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report.
@@ -147,12 +153,14 @@ def write_batch_reports(
     :class:`OutputError`, and :class:`MissingDependency` for a workbook without openpyxl.
     """
     write_summary(output_dir, records())
+    if compared is not None:
+        write_bytes(output_dir / COMPARISON_NAME, csv_bytes(comparison_table(compared)))
     if options.excel or (output_dir / WORKBOOK_NAME).exists():
         write_workbook(output_dir, records)
     if options.pdf or (output_dir / CERTIFICATE_NAME).exists():
         from reports.batch_certificate import batch_certificate_pdf
 
-        write_bytes(output_dir / CERTIFICATE_NAME, batch_certificate_pdf(records))
+        write_bytes(output_dir / CERTIFICATE_NAME, batch_certificate_pdf(records, found))
 
 
 def check_excel() -> None:

@@ -42,6 +42,7 @@ class Preprocessing:
     flat_field_max_age_days: float
     poor_illumination: PoorIllumination
     min_focus_score: float
+    min_judged_focus_score: float
     max_image_pixels: int
 
 
@@ -139,6 +140,27 @@ class FileNames:
     """What the names of the image files say; ``pattern`` is a regular expression, None = nothing."""
 
     pattern: str | None
+
+
+# --- findings over a batch ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpticsDirt:
+    """When a mark lies on the camera, and whether it is counted; the defaults are for records without a config."""
+
+    count: bool = True
+    min_images: int = 5
+    min_share: float = 0.5
+    position_px: float = 1.5
+    position_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class SameFaceSettings:
+    """When two pictures show one end face."""
+
+    min_similarity: float = 0.6
 
 
 # --- fibres and acceptance rules -----------------------------------------------------------------------------------
@@ -265,6 +287,8 @@ class Config:
     reporting: ReportingSettings
     batch: BatchSettings
     file_names: FileNames
+    optics_dirt: OpticsDirt
+    same_face: SameFaceSettings
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

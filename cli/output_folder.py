@@ -19,6 +19,7 @@ _RESULT_FILES = (
     RESULTS_FILE,
     "summary_report.csv",
     "summary_report.xlsx",
+    "comparison.csv",
     "report.html",
     "certificate.pdf",
     "run.json",

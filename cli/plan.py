@@ -10,8 +10,10 @@ from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile, name_result
 from cli.output_folder import remove_partial_files
 from cli.run_info import earlier_settings_hash
 from errors import OutputError
+from findings import find_spots, flagged_otherwise
 from records_file import ResultsFile
 from reporting import RUN_NAME, TABLE_ENDING
+from settings import OpticsDirt
 
 
 def go_on(folder: Path, images: Sequence[Path], settings_sha256: str) -> tuple[ResultsFile, Plan]:
@@ -65,6 +67,19 @@ class Plan:
             everything = [*self._images, *new]
             self._images = {image.path: image for image in name_results(everything, kept=self._kept_names)}
         return [Task(self._images[path], self._known_sha256(path)) for path in paths]
+
+    def second_look(self, dirt: OpticsDirt) -> list[Task]:
+        """Tasks for the images with marks that the whole batch has shown to lie on the optics, or not to.
+
+        None when such marks are counted. A second look changes no mark, so that the next one would find the same spots.
+        """
+        if dirt.count:
+            return []
+        spots = find_spots(self._results.records(), dirt)
+        changed = flagged_otherwise(self._results.records(), spots, dirt)
+        wanted = {same_file_key(record.image_path) for record in changed}
+        images = self._images.items() if wanted else ()
+        return [Task(image, optics=spots) for path, image in images if same_file_key(path) in wanted and path.exists()]
 
     def _known_sha256(self, path: Path) -> str:
         entry = self._results.get(path)

@@ -15,8 +15,10 @@ from errors import ExitCode, NoImagesError, refuse_to_start
 try:
     from rich.console import Console
 
+    import comparison
     import reporting
     from cli import output_folder, run_info
+    from cli.batch_reports import BatchReports
     from cli.image_files import DETAILS_FOLDER, RESULTS_FILE
     from cli.image_reports import ImageReports, worthwhile_jobs, write_image_reports
     from cli.interrupts import StopRequest
@@ -51,6 +53,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("output", type=path, metavar="OUTPUT", help="the folder of the results")
     add("--pdf", action="store_true", help="also write certificates, of the batch and of every image")
     add("--excel", action="store_true", help="also write the workbook summary_report.xlsx")
+    add("--compare", type=path, metavar="OLD_OUTPUT", help="say what became of every mark since an earlier inspection")
     add("--jobs", type=count, metavar="N", help="work on N images at once (default: one per core)")
     add("-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="colours; default: config.json")
     add("--no-progress", action="store_true", help="no progress bar")
@@ -67,6 +70,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     if options.excel:
         reporting.check_excel()
     check_results(folder)
+    if options.compare:
+        comparison.check_old_output(options.compare, folder)
     output_folder.create(folder)
     with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
         output_folder.remove_partial_files(folder)
@@ -74,16 +79,17 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
         if not len(results):
             raise NoImagesError(f"{folder / RESULTS_FILE} holds no complete record.", "Inspect the images again.")
         logger.info("Rebuilding the reports in %s", folder)
-        wanted = ImageReports(folder / DETAILS_FOLDER, options.pdf, config.reporting)
+        each = ImageReports(folder / DETAILS_FOLDER, options.pdf, config.reporting)
         jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
         with progress_bar(console, len(results), wanted=not (options.no_progress or options.quiet)) as advance:
-            failed = write_image_reports(stop.until(results.records()), wanted, jobs=jobs, on_finished=advance)
+            failed = write_image_reports(stop.until(results.records()), each, jobs=jobs, on_finished=advance)
         if stop.requested:
             say("Interrupted: the reports are incomplete. The same command makes them anew.")
             return ExitCode.INTERRUPTED
-        reporting.write_batch_reports(folder, results.records, reporting.ReportOptions(options.pdf, options.excel))
+        wanted = reporting.ReportOptions(options.pdf, options.excel)
+        remarks = BatchReports(folder, results, config, wanted, options.compare).write()
         update_counts(folder, results)
-    say(f"{len(results)} image{'s' * (len(results) != 1)}: reports rebuilt in {folder}")
+    say(f"{len(results)} image{'s' * (len(results) != 1)}: reports rebuilt in {folder}", *remarks)
     return ExitCode.IMAGES_FAILED if failed or results.skipped else ExitCode.OK
 
 

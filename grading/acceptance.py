@@ -21,12 +21,14 @@ class Judgement:
     """Verdict over one end face.
 
     ``status`` is PASS, FAIL or UNGRADED; ``reasons`` come in the order of zones, then criteria; ``defects`` are
-    the judged defects, in their given order, with ``violates`` and ``marginal`` filled in.
+    the judged defects, in their given order, with ``violates`` and ``marginal`` filled in. ``marginal``: with every
+    size smaller or larger by its uncertainty the verdict would be the other one.
     """
 
     status: str
     reasons: tuple[str, ...]
     defects: tuple[Defect, ...]
+    marginal: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,31 @@ def judge(
     scale_known: bool,
     judged_zones: Sequence[str],
     size_uncertainty_um: float,
-    unplaceable: str | None = None,
+    hindrance: str | None = None,
 ) -> Judgement:
     """Judge defects by a rule set.
 
     ``judged_zones`` are the names of the zones that count; elsewhere a defect is ignored. ``size_uncertainty_um``
-    (>= 0) is how far a size may be off: a defect that close to a limit is marginal. ``unplaceable`` says why the rule
-    set's zones could not be placed, None when they were. Without a scale, without zones, or with zones that could not
-    be placed the verdict is UNGRADED. A defect whose needed size is undefined never passes. Source: IEC 61300-3-35.
+    (>= 0) is how far a size may be off: a defect that close to a limit is marginal. ``hindrance`` says why
+    nothing can be judged (zones that cannot be placed, a blurred picture), None when it can. With one, without a scale
+    or without zones the verdict is UNGRADED. A defect whose needed size is undefined never passes; one on the optics
+    does not count. Source: IEC 61300-3-35.
     """
-    hindrance = _why_ungraded(rule_set, scale_known, judged_zones, unplaceable)
+    hindrance = hindrance or _why_ungraded(rule_set, scale_known, judged_zones)
     if hindrance:
         cleared = tuple(replace(defect, violates=(), marginal=False) for defect in defects)
         return Judgement(UNGRADED, (hindrance,), cleared)
-    violations: list[_Violation] = []
-    marginal: set[int] = set()
-    for criterion in _in_zone_order(rule_set, judged_zones):
-        members = [
-            index for index, defect in enumerate(defects) if criterion_applies(criterion, defect, rule_set.zone_policy)
-        ]
-        violations += _violations(criterion, defects, members)
-        marginal.update(i for i in members if is_marginal(criterion, defects[i], size_uncertainty_um))
+    criteria = _in_zone_order(rule_set, judged_zones)
+    violations = _all_violations(criteria, defects, rule_set.zone_policy)
+    marginal = {
+        index
+        for index, defect in enumerate(defects)
+        for criterion in criteria
+        if criterion_applies(criterion, defect, rule_set.zone_policy)
+        and is_marginal(criterion, defect, size_uncertainty_um)
+    }
+    others = [[_resized(defect, by_um) for defect in defects] for by_um in (-size_uncertainty_um, size_uncertainty_um)]
+    turns = any(bool(_all_violations(criteria, other, rule_set.zone_policy)) != bool(violations) for other in others)
     judged = tuple(
         replace(
             defect,
@@ -72,12 +78,12 @@ def judge(
         for index, defect in enumerate(defects)
     )
     reasons = _unique(violation.reason for violation in violations)
-    return Judgement(FAIL if reasons else PASS, reasons, judged)
+    return Judgement(FAIL if reasons else PASS, reasons, judged, turns)
 
 
 def criterion_applies(criterion: Criterion, defect: Defect, zone_policy: str) -> bool:
     """Whether a criterion counts this defect, its size aside: class, polarity and zone."""
-    if defect.kind not in criterion.classes:
+    if defect.on_optics or defect.kind not in criterion.classes:
         return False
     if criterion.polarity not in ("any", defect.polarity):
         return False
@@ -95,11 +101,7 @@ def is_marginal(criterion: Criterion, defect: Defect, size_uncertainty_um: float
     )
 
 
-def _why_ungraded(
-    rule_set: RuleSet, scale_known: bool, judged_zones: Sequence[str], unplaceable: str | None
-) -> str | None:
-    if unplaceable:
-        return unplaceable
+def _why_ungraded(rule_set: RuleSet, scale_known: bool, judged_zones: Sequence[str]) -> str | None:
     if not scale_known:
         return f"No scale known: the limits of rule set '{rule_set.name}' are in um"
     if not judged_zones:
@@ -112,6 +114,28 @@ def _in_zone_order(rule_set: RuleSet, judged_zones: Sequence[str]) -> list[Crite
     order = {zone.name: position for position, zone in enumerate(rule_set.zones)}
     judged = [criterion for criterion in rule_set.criteria if criterion.zone in judged_zones]
     return sorted(judged, key=lambda criterion: order.get(criterion.zone, len(order)))
+
+
+def _all_violations(criteria: Sequence[Criterion], defects: Sequence[Defect], zone_policy: str) -> list[_Violation]:
+    return [
+        violation
+        for criterion in criteria
+        for violation in _violations(
+            criterion, defects, [i for i, d in enumerate(defects) if criterion_applies(criterion, d, zone_policy)]
+        )
+    ]
+
+
+def _resized(defect: Defect, by_um: float) -> Defect:
+    """The defect with every size larger by this much (um), its area as that of a disc; none below 0, NaN stays NaN."""
+    across_um = max(2.0 * math.sqrt(defect.area_um2 / math.pi) + by_um, 0.0)
+    return replace(
+        defect,
+        length_um=max(defect.length_um + by_um, 0.0),
+        width_um=max(defect.width_um + by_um, 0.0),
+        diameter_um=max(defect.diameter_um + by_um, 0.0),
+        area_um2=0.25 * math.pi * across_um**2,
+    )
 
 
 def _violations(criterion: Criterion, defects: Sequence[Defect], members: Sequence[int]) -> Iterator[_Violation]:

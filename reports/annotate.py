@@ -15,6 +15,7 @@ from reports.composition import compose, draw_panel_frame
 from reports.drawing import (
     PANEL,
     WHITE,
+    Color,
     TextStyle,
     View,
     bgr,
@@ -34,6 +35,7 @@ _STAMP_CORNERS = ("top left", "top right", "bottom left", "bottom right")
 _LEGEND_CORNERS = ("bottom left", "top right", "bottom right", "top left")
 _SCALE_BAR_CORNERS = ("bottom right", "bottom left", "top right", "top left")
 _LABEL_OPACITY = 0.75
+_ON_OPTICS: Color = (160, 160, 160)  # in no class: it does not lie on the face
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,14 @@ def annotated_picture(inspection: Inspection, reporting: ReportingSettings) -> n
     _draw_labels(picture, labels, reporting, pen)
     for item, place in furniture:
         item.draw(picture, place)
-    _stamp(record, layers[0], len(labels), reporting, pen).draw(picture, stamp_place)
+    labelled = sum(not label.mark.defect.on_optics for label in labels)
+    _stamp(record, layers[0], labelled, reporting, pen).draw(picture, stamp_place)
     return picture
 
 
 def worst_first(defects: Sequence[Defect]) -> list[Defect]:
-    """Defects in the order in which they deserve a label: violating, then marginal, then by size."""
-    return sorted(defects, key=lambda d: (not d.violates, not d.marginal, -_finite(primary_size_px(d))))
+    """Defects in the order in which they deserve a label: violating, marginal, by size; those on the optics last."""
+    return sorted(defects, key=lambda d: (d.on_optics, not d.violates, not d.marginal, -_finite(primary_size_px(d))))
 
 
 def primary_size_px(defect: Defect) -> float:
@@ -117,7 +120,9 @@ def primary_size_px(defect: Defect) -> float:
 
 
 def label_text(defect: Defect, scale_known: bool) -> str:
-    """The text of a label, such as "S1: Scratch, 15.2 um"."""
+    """The text of a label, such as "S1: Scratch, 15.2 um" or "P2: on the optics"."""
+    if defect.on_optics:
+        return f"{defect.defect_id}: on the optics"
     is_long = defect.kind in ("Scratch", "Crack")
     size = (defect.length_um if is_long else defect.diameter_um) if scale_known else primary_size_px(defect)
     shown = f"{size:.1f} {'um' if scale_known else 'px'}" if math.isfinite(size) else "size unknown"
@@ -169,7 +174,7 @@ def _place_boxes(
     """Place of the stamp, then legend and scale bar with theirs; each place is marked as occupied."""
     frame, detail = layers[0], layers[-1]
     margin_px = 2 * pen.pad_px
-    stamp = _stamp(record, frame, min(MAX_LABELS, len(record.defects)), reporting, pen)
+    stamp = _stamp(record, frame, min(MAX_LABELS, len(record.counted_defects)), reporting, pen)
     stamp_place = place_in_corner(*stamp.size, frame.canvas, margin_px=margin_px, corners=_STAMP_CORNERS)
     longest_px = round(_SCALE_BAR_SHARE * (detail.view.area.right - detail.view.area.left))
     bar = scale_bar(record, detail.view.scale, longest_px, reporting.scale_bar_um, pen.text)
@@ -215,25 +220,32 @@ def _draw_zones(
 
 
 def _draw_rectangles(picture: np.ndarray, layer: _Layer, reporting: ReportingSettings, line_px: int) -> None:
-    """The worst is drawn last; a defect that violates the rules has a line twice as thick."""
+    """The worst is drawn last; the line is twice as thick where a rule is violated, and thin for dirt on the optics."""
     for mark in reversed(layer.marks):
-        color = bgr(reporting.class_colors, mark.defect.kind)
-        draw_outline(picture, layer.view, mark.outline, color, 2 * line_px if mark.defect.violates else line_px)
+        width_px = 2 * line_px if mark.defect.violates else line_px
+        if mark.defect.on_optics:
+            width_px = 1
+            draw_outline(picture, layer.view, mark.outline, PANEL, 3)  # or the grey would be lost on a grey ferrule
+        draw_outline(picture, layer.view, mark.outline, _color(mark.defect, reporting), width_px)
 
 
 def _draw_labels(picture: np.ndarray, labels: Sequence[_Label], reporting: ReportingSettings, pen: _Pen) -> None:
     """All leader lines first, so that none runs over a label."""
     for label in labels:
-        color = bgr(reporting.class_colors, label.mark.defect.kind)
+        color = _color(label.mark.defect, reporting)
         ends = leader_line(label.mark.outline, label.box)
         cv2.line(picture, *ends, color, max(1, pen.defect_px // 2), cv2.LINE_AA)
     for label in labels:
-        box, color = label.box, bgr(reporting.class_colors, label.mark.defect.kind)
+        box, color = label.box, _color(label.mark.defect, reporting)
         fill_box(picture, box, PANEL, _LABEL_OPACITY)
         corners = ((box.left, box.top), (box.right - 1, box.bottom - 1))
         cv2.rectangle(picture, *corners, color, pen.defect_px if label.mark.defect.violates else 1)
         baseline = (box.top + box.bottom + pen.text.cap_px) // 2
         draw_text(picture, label.text, box.left + pen.pad_px, baseline, pen.text, WHITE)
+
+
+def _color(defect: Defect, reporting: ReportingSettings) -> Color:
+    return _ON_OPTICS if defect.on_optics else bgr(reporting.class_colors, defect.kind)
 
 
 def _finite(value: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from findings import BatchFindings, find_in_batch
+from findings import BatchFindings
 from records import FAIL, LOCALIZATION_FAILED, PASS, STATUSES, UNREADABLE, InspectionRecord
 from reports.certificate import SHADE, STATUS_COLORS, begin, date_of, facts, rules_text, signature
 from reports.pages import Column, Flow, Row, pdf_bytes, shortened
@@ -57,16 +57,16 @@ class _Overview:
             self.first, self.last = min(self.first or moment, moment), max(self.last or moment, moment)
 
 
-def batch_certificate_pdf(records: Callable[[], Iterable[InspectionRecord]]) -> bytes:
+def batch_certificate_pdf(records: Callable[[], Iterable[InspectionRecord]], found: BatchFindings) -> bytes:
     """The certificate of a batch as PDF; ``records`` gives its records, in order, anew each time.
 
     Only short rows of text are kept of them.
     """
-    flow, made = lay_out(records)
+    flow, made = lay_out(records, found)
     return pdf_bytes(flow.pages, title="Inspection certificate of a batch", made=made)
 
 
-def lay_out(records: Callable[[], Iterable[InspectionRecord]]) -> tuple[Flow, datetime | None]:
+def lay_out(records: Callable[[], Iterable[InspectionRecord]], found: BatchFindings) -> tuple[Flow, datetime | None]:
     """The pages of the certificate before they are drawn, and when the last image was inspected."""
     overview, rows = _Overview(), []
     for record in records():
@@ -79,7 +79,7 @@ def lay_out(records: Callable[[], Iterable[InspectionRecord]]) -> tuple[Flow, da
     named = [(name, _joined(values, _ABSENT.get(name, ""))) for name, values in overview.values.items()]
     facts(flow, [("Inspected", _period(overview)), *named])
     _add_counts(flow, overview)
-    _add_findings(flow, find_in_batch(records()))
+    _add_findings(flow, found)
     signature(flow)
     if rows:
         flow.title(f"Images ({len(rows)})", followed_by=60)

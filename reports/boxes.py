@@ -78,13 +78,15 @@ def stamp_box(
 ) -> TextBox:
     """The verdict with the number of defects and at most three reasons, wrapped to about ``width_px``."""
     lines: list[str] = []
-    count = len(record.defects)
+    count = len(record.counted_defects)
     if record.status != LOCALIZATION_FAILED:
         shown = f", the worst {labelled} labelled" if labelled < count else ""
         lines.append(f"{count or 'No'} defect{'' if count == 1 else 's'}{shown}")
     if record.serial_number:
         part = f"SN {record.serial_number}{', port ' * bool(record.port)}{record.port}"
         lines += wrapped(plain(part), width_px, style)
+        if count < len(record.defects):
+            lines.append(f"{len(record.defects) - count} more on the optics, not counted")
     for reason in record.reasons[:_MAX_REASONS]:
         lines += wrapped(plain(reason), width_px, style)
     if len(record.reasons) > _MAX_REASONS:

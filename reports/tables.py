@@ -37,6 +37,7 @@ SUMMARY_COLUMNS = (
     "Serial_Number",
     "Port",
     "Operator",
+    "Marginal_Verdict",
 )
 
 DETAIL_COLUMNS = (
@@ -68,6 +69,7 @@ DETAIL_COLUMNS = (
     "Detected_By",
     "Marginal",
     "Violates",
+    "On_Optics",
 )
 
 _COUNT_COLUMNS = tuple(column for column in SUMMARY_COLUMNS if column.endswith("_Defect_Count"))
@@ -82,14 +84,14 @@ def summary_table(records: Iterable[InspectionRecord]) -> Iterator[Row]:
     """The :data:`SUMMARY_COLUMNS`, then one row per record, in their order, made as they are asked for."""
     yield SUMMARY_COLUMNS
     for record in records:
-        yield _fields(SUMMARY_COLUMNS, _summary_row(record))
+        yield rounded_fields(SUMMARY_COLUMNS, _summary_row(record))
 
 
 def detail_table(defects: Sequence[Defect]) -> Iterator[Row]:
     """The :data:`DETAIL_COLUMNS`, then one row per defect, by their labels."""
     yield DETAIL_COLUMNS
     for defect in in_table_order(defects):
-        yield _fields(DETAIL_COLUMNS, _detail_row(defect))
+        yield rounded_fields(DETAIL_COLUMNS, _detail_row(defect))
 
 
 def in_table_order(defects: Sequence[Defect]) -> list[Defect]:
@@ -121,6 +123,7 @@ def _summary_row(record: InspectionRecord) -> dict[str, Any]:
         "Serial_Number": record.serial_number,
         "Port": record.port,
         "Operator": record.provenance.operator,
+        "Marginal_Verdict": record.marginal,
     }
     row |= _counts(record)
     if record.fiber is not None:
@@ -143,7 +146,7 @@ def _counts(record: InspectionRecord) -> dict[str, int]:
     """Defects per zone, by centroid; none at all, rather than zero, for an image that could not be inspected."""
     if record.status in (LOCALIZATION_FAILED, UNREADABLE):
         return {}
-    zones = [defect.zone for defect in record.defects]
+    zones = [defect.zone for defect in record.counted_defects]
     return {"Total_Defect_Count": len(zones)} | {
         column: zones.count(column.removesuffix("_Defect_Count")) for column in _COUNT_COLUMNS[1:]
     }
@@ -165,13 +168,14 @@ def _detail_row(defect: Defect) -> dict[str, Any]:
         "Detected_By": ";".join(defect.detected_by),
         "Marginal": defect.marginal,
         "Violates": "; ".join(defect.violates),
+        "On_Optics": defect.on_optics,
     }
     # every other column is the field of the same name in lower case
     row |= {column: getattr(defect, column.lower()) for column in DETAIL_COLUMNS if column not in row}
     return row
 
 
-def _fields(columns: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
+def rounded_fields(columns: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
     """The values in the order of the columns; one that is missing or undefined is None, an empty field."""
     return [_rounded(column, row.get(column)) for column in columns]
 

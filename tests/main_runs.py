@@ -11,6 +11,7 @@ from pathlib import Path
 from faces import write
 
 import main
+from records_file import stream_records
 
 ROOT = Path(main.__file__).parent
 KNOWN = ["--cladding-um", "125"]  # dimensions that give a scale
@@ -84,3 +85,8 @@ def contents(folder):
 def _untimed(line):
     record = json.loads(line)
     return {key: item for key, item in record.items() if key not in ("processing_time_s", "timings_s", "inspected_at")}
+
+
+def read_records(path):
+    """All records of a results.jsonl, one per image in natural order; none when there is no such file."""
+    return list(stream_records(path)) if path.exists() else []

@@ -58,7 +58,7 @@ def make_rule(*criteria: Criterion, zone_policy: str = "touching") -> RuleSet:
 
 
 def run(rule: RuleSet, *defects: Defect, zones=ZONE_NAMES, uncertainty_um=0.0, **options) -> Judgement:
-    options = {"scale_known": True, "unplaceable": None, **options}
+    options = {"scale_known": True, "hindrance": None, **options}
     return judge(defects, rule_set=rule, judged_zones=zones, size_uncertainty_um=uncertainty_um, **options)
 
 
@@ -254,7 +254,7 @@ def test_without_a_scale_nothing_is_graded():
 
 def test_zones_that_cannot_be_placed_or_were_not_inspected_are_not_graded():
     reason = "The core's diameter is unknown"
-    assert run(make_rule(), unplaceable=reason) == Judgement(UNGRADED, (reason,), ())
+    assert run(make_rule(), hindrance=reason) == Judgement(UNGRADED, (reason,), ())
     assert run(make_rule(), zones=()).status == UNGRADED
 
 
@@ -328,3 +328,38 @@ def test_the_verdict_does_not_depend_on_the_order(defects, data):
     shuffled = data.draw(st.permutations(defects))
     rule = shipped_rule_sets()[MM]
     assert run(rule, *defects).reasons == run(rule, *shuffled).reasons
+
+
+# --- marginal verdicts -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes_um", "uncertainty_um", "is_marginal"),
+    [
+        ([4.9], 0.2, True),  # passes, and would fail a little larger
+        ([5.1], 0.2, True),  # fails, and would pass a little smaller
+        ([5.1, 9.0], 0.2, False),  # fails whatever the first one is
+        ([4.7], 0.2, False),
+        ([4.9], 0.0, False),
+        ([float("nan")], 0.2, False),
+    ],
+)
+def test_a_verdict_is_marginal_when_it_hangs_on_a_size(sizes_um, uncertainty_um, is_marginal):
+    rule = make_rule(one_limit(0, limit={"from_um": 5.0, "from_inclusive": False}))
+    judgement = run(rule, *(make_defect(size_um=size) for size in sizes_um), uncertainty_um=uncertainty_um)
+    assert judgement.marginal is is_marginal
+
+
+def test_a_verdict_on_a_count_is_marginal_when_sizes_may_leave_the_band():
+    rule = make_rule(one_limit(2, limit={"from_um": 2.0}))
+    assert run(rule, *(make_defect(size_um=2.1) for _ in range(3)), uncertainty_um=0.2).marginal
+    assert not run(rule, *(make_defect(size_um=2.1) for _ in range(2)), uncertainty_um=0.2).marginal
+    by_area = make_rule(one_limit(0, measure="area", limit={"from_um": 10.0}))
+    assert run(by_area, make_defect(area_um2=9.9), uncertainty_um=0.2).marginal
+    assert not run(by_area, make_defect(area_um2=9.0), uncertainty_um=0.05).marginal
+
+
+def test_a_mark_on_the_optics_violates_nothing():
+    rule = make_rule(one_limit(0))
+    judgement = run(rule, make_defect(on_optics=True), uncertainty_um=0.5)
+    assert judgement.status == PASS and judgement.defects[0].violates == () and not judgement.marginal

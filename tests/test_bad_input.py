@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 from faces import clean_grey, clean_png, face_scene, write
+from main_runs import read_records
 from PIL import Image
 
 import main
 from errors import ExitCode
 from records import FAIL, LOCALIZATION_FAILED, PASS, UNREADABLE
-from records_file import read_records
 
 ROOT = Path(main.__file__).parent
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 from faces import clean_png, touch, write
+from main_runs import read_records
 
 import batch
 import reporting
@@ -18,7 +19,7 @@ from config_loader import load_config
 from errors import InputStalled, OutputError, UnreadableImage
 from inspection import InspectionSettings
 from records import LOCALIZATION_FAILED, PASS, UNREADABLE, Inspection, InspectionRecord
-from records_file import ResultsFile, read_records
+from records_file import ResultsFile
 from workers.backend import InThisProcess
 
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")

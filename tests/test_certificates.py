@@ -13,6 +13,7 @@ from report_samples import REPORTING, failed_inspection, make_defect, make_inspe
 
 import reporting
 from errors import OutputError
+from findings import BatchFindings, find_in_batch
 from records import FAIL, LOCALIZATION_FAILED, NAN, PASS, UNGRADED, UNREADABLE, Provenance, Scale
 from reports import batch_certificate, certificate
 from reports.pages import BOTTOM_PT, MARGIN_PT, RIGHT_PT, Box, Picture, Text, pdf_bytes, printable, text_width, wrapped
@@ -20,6 +21,11 @@ from reports.pages import BOTTOM_PT, MARGIN_PT, RIGHT_PT, Box, Picture, Text, pd
 MADE = "2026-03-04T10:00:01+01:00"
 ABOUT = Provenance("0.1.0", "Zoë O'Neil", "A title", "A vendor's print", "2015", "2026-01-02T03:04:05+00:00")
 HOSTILE = ["<script> $x^2$ \\frac", "光 \U0001f600 a\udcffb a\x07\nb\u202e", "é" * 255]
+
+
+def batch_pages(records):
+    """The pages of a batch's certificate, and its date."""
+    return batch_certificate.lay_out(records, find_in_batch(records()))
 
 
 def a_record(*defects, **changes):
@@ -129,7 +135,10 @@ def test_an_image_that_was_not_inspected_has_no_marks_and_no_zones(status):
 def test_hostile_text_is_drawn():
     text = "".join(HOSTILE[:2])
     record = a_record(image_filename=text, serial_number=text, reasons=(text,), provenance=Provenance(*[text] * 6))
-    for data in (certificate.certificate_pdf(record), batch_certificate.batch_certificate_pdf(lambda: [record])):
+    for data in (
+        certificate.certificate_pdf(record),
+        batch_certificate.batch_certificate_pdf(lambda: [record], BatchFindings()),
+    ):
         assert data.startswith(b"%PDF") and data.count(b"/Type /Page ") == 1
 
 
@@ -142,7 +151,7 @@ def test_hostile_text_stays_text_and_on_the_page(text):
     )
     record = dataclasses.replace(record, inspected_at=text, content_sha256=text)
     assert inside(certificate.lay_out(record))
-    assert inside(batch_certificate.lay_out(lambda: [record])[0])
+    assert inside(batch_pages(lambda: [record])[0])
 
 
 def test_the_same_record_gives_the_same_bytes(tmp_path):
@@ -167,9 +176,7 @@ def test_a_certificate_belongs_to_its_record(tmp_path):
 @pytest.mark.parametrize("text", ["", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_what_is_no_time_is_no_date(text):
     assert certificate.date_of(text) is None
-    assert "2026-03-04 10:00 +0000" in said(
-        batch_certificate.lay_out(lambda: [a_record(inspected_at="2026-03-04T10:00")])[0]
-    )
+    assert "2026-03-04 10:00 +0000" in said(batch_pages(lambda: [a_record(inspected_at="2026-03-04T10:00")])[0])
 
 
 def test_a_damaged_picture_is_left_out(tmp_path):
@@ -188,7 +195,7 @@ def test_the_batch_certificate_counts_and_names_every_image():
         a_record(image_filename="three.png", rule_set_verified=False, inspected_at="2026-03-05T01:00:00+01:00"),
         dataclasses.replace(failed_inspection(UNREADABLE).record, image_filename="four.png"),
     ]
-    flow, made = batch_certificate.lay_out(lambda: iter(records))
+    flow, made = batch_pages(lambda: iter(records))
     shown = texts(flow)
     for part in (
         *(
@@ -217,16 +224,16 @@ def test_the_batch_certificate_counts_and_names_every_image():
 
 
 def test_a_batch_that_passes_and_one_without_images():
-    flow, _ = batch_certificate.lay_out(lambda: [a_record()])
+    flow, _ = batch_pages(lambda: [a_record()])
     assert "ALL PASS" in texts(flow) and "1 of 1 image pass: yield 100.0%" in texts(flow)
-    flow, made = batch_certificate.lay_out(lambda: [])
+    flow, made = batch_pages(lambda: [])
     assert "No image was inspected" in texts(flow) and made is None and "ALL PASS" not in texts(flow)
 
 
 def test_a_long_batch_repeats_the_head_of_its_table():
     base = a_record(status=FAIL, reasons=("Pit/Dig in Core", "Scratch > 3um in Cladding"))
     records = [dataclasses.replace(base, image_filename=f"face{number}.png") for number in range(300)]
-    flow, _ = batch_certificate.lay_out(lambda: records)
+    flow, _ = batch_pages(lambda: records)
     assert {record.image_filename for record in records} <= set(texts(flow))
     assert len(flow.pages) > 4 and inside(flow)
     assert texts(flow).count("Reasons") == len(flow.pages)
@@ -238,7 +245,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     with pytest.raises(OutputError, match="Cannot write"):
         reporting.write_certificate(dataclasses.replace(a_record(), result_name="face"), blocked)
     with pytest.raises(OutputError, match="Cannot write"):
-        reporting.write_batch_reports(blocked, lambda: [], reporting.ReportOptions(pdf=True))
+        reporting.write_batch_reports(blocked, lambda: [], BatchFindings(), options=reporting.ReportOptions(pdf=True))
 
 
 def test_passing_and_no_date_are_enough_for_a_file():

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from faces import write
-from main_runs import KNOWN, children, finished, quick_config, slow, statuses, until
+from main_runs import KNOWN, children, finished, quick_config, read_records, slow, statuses, until
 
 import main
 from errors import ExitCode
 from records import PASS, UNREADABLE
-from records_file import read_records
 
 pytestmark = [
     pytest.mark.usefixtures("by_name"),

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from faces import shipped_config, write
-from main_runs import KNOWN, images, one_sentence, statuses
+from main_runs import KNOWN, images, one_sentence, read_records, statuses
 from report_samples import make_inspection
 
 import batch
 import main
 import reporting
 from errors import ExitCode, OutputError
-from records_file import ResultsFile, read_records
+from records_file import ResultsFile
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

@@ -9,14 +9,25 @@ from pathlib import Path
 import fake_inspections
 import pytest
 from faces import clean_png, pitted_png, write
-from main_runs import KNOWN, children, contents, finished, images, one_sentence, quick_config, slow, statuses, until
+from main_runs import (
+    KNOWN,
+    children,
+    contents,
+    finished,
+    images,
+    one_sentence,
+    quick_config,
+    read_records,
+    slow,
+    statuses,
+    until,
+)
 
 import batch
 import main
 from cli.watching import Watcher
 from errors import ExitCode
 from records import FAIL, PASS, UNREADABLE
-from records_file import read_records
 
 unix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")

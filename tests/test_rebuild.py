@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from faces import shipped_config
-from main_runs import KNOWN, ROOT, contents, images, statuses
+from main_runs import KNOWN, ROOT, contents, images, read_records, statuses
 from report_samples import make_defect, make_inspection
 
 import main
 import reporting
 from cli import image_reports, output_folder, report
 from errors import ExitCode
-from records_file import ResultsFile, read_records
+from records_file import ResultsFile
 
 pytestmark = pytest.mark.usefixtures("isolated")
 RUN = ["in", "-o", "out", *KNOWN]

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 from config_trees import REMOVED
+from main_runs import read_records
 from report_samples import failed_inspection, make_defect, make_inspection
 
 from errors import OutputError
 from records import FAIL, PASS, UNREADABLE, InspectionRecord
-from records_file import ResultsFile, read_records
+from records_file import ResultsFile
 
 
 def record(name, status=PASS, **fields):

@@ -1,0 +1,46 @@
+"""The reports on a whole batch: what is found over it, how it compares with an earlier one, and the files of both."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import comparison
+import findings
+import reporting
+from cli.image_files import RESULTS_FILE
+from records_file import ResultsFile, stream_records
+from reporting import ReportOptions
+from settings import Config
+
+logger = logging.getLogger("dscope.reports")
+
+
+@dataclass(frozen=True)
+class BatchReports:
+    """What the reports of a folder are made of; ``old_output`` is the earlier OUTPUT to compare with, None for none."""
+
+    folder: Path
+    results: ResultsFile
+    config: Config
+    options: ReportOptions
+    old_output: Path | None = None
+
+    def write(self) -> list[str]:
+        """Write all reports in natural file-name order; returns what the closing summary remarks.
+
+        Raises :class:`errors.OutputError`.
+        """
+        records, limits = self.results.records, self.config.optics_dirt
+        found = findings.find_in_batch(records(), limits, self.config.same_face)
+        remarks, compared = [*findings.in_short(found)], None
+        for text in findings.sentences(found, limits):
+            logger.info("%s", text)
+        if self.old_output is not None:
+            earlier = stream_records(self.old_output / RESULTS_FILE)
+            compared = comparison.compare(earlier, records(), self.old_output)
+            logger.info("%s", comparison.by_class(compared))
+            remarks.append(comparison.in_short(compared))
+        reporting.write_batch_reports(self.folder, records, found, compared, self.options)
+        return remarks
