@@ -152,6 +152,7 @@ class InspectionRecord:
     defects: tuple[Defect, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    marginal: bool = False  # the verdict would turn within the uncertainty of a size
     focus_score: float = NAN
     rule_set: str = ""
     rule_set_verified: bool = True

@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from comparison import Comparison
 from errors import OutputError
 from image_io import write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
+from reports.face_picture import face_jpeg
+from reports.html_report import write_html_report
 from reports.polar_plot import polar_picture
 from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
 from settings import ReportingSettings
@@ -59,6 +62,8 @@ def write_image_files(
     for suffix, picture in pictures.items():
         if picture is not None:
             write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
+    if reporting.face_image and inspection.grey is not None:
+        write_bytes(details_dir / f"{stem}_face.jpg", face_jpeg(inspection.grey))
     # the last one, because --resume takes it as proof that all are there
     write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
@@ -77,9 +82,12 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
     return np.dstack([grey, grey, grey, alpha])
 
 
-def write_batch_reports(output_dir: Path, records: Callable[[], Iterable[InspectionRecord]]) -> None:
+def write_batch_reports(
+    output_dir: Path, records: Callable[[], Iterable[InspectionRecord]], comparison: Comparison | None = None
+) -> None:
     """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report."""
     write_summary(output_dir, records())
+    write_html_report(output_dir, records, comparison)
 
 
 def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None:

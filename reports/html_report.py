@@ -1,0 +1,80 @@
+"""report.html: a batch on one page that needs nothing but the pictures in details/ beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from cli.image_files import DETAILS_FOLDER
+from comparison import Comparison
+from errors import OutputError
+from findings import BatchFindings, find_in_batch
+from image_io import write_bytes
+from records import InspectionRecord
+from reports.html_data import Texts, page_data, row, script_json
+from reports.html_facts import BatchFacts
+
+REPORT_NAME = "report.html"
+_PARTS = Path(__file__).parent / "html"
+# in the order in which they build on each other
+_SCRIPTS = ("data.js", "selection.js", "table.js", "overlay.js", "viewer.js", "charts.js", "map.js", "sections.js")
+_DATA_PLACE = "<!-- data -->"  # no text of a batch can read like this: it would be escaped
+
+
+def write_html_report(
+    output_dir: Path, records: Callable[[], Iterable[InspectionRecord]], comparison: Comparison | None = None
+) -> None:
+    """Write ``report.html``; ``records`` gives the records anew each time. Only the rows of the page are kept.
+
+    Raises :class:`OutputError`.
+    """
+    findings = find_in_batch(records())
+    write_bytes(output_dir / REPORT_NAME, html_page(records(), _names_in(output_dir), findings, comparison))
+
+
+def html_page(
+    records: Iterable[InspectionRecord],
+    files: frozenset[str] = frozenset(),
+    findings: BatchFindings = BatchFindings(),
+    comparison: Comparison | None = None,
+) -> bytes:
+    """The page, UTF-8; ``files`` are the names of the files in details/."""
+    facts, texts = BatchFacts(), Texts()
+    rows = []
+    for record in records:
+        facts.add(record)
+        rows.append(script_json(row(record, files, texts)))
+    before, after = (part.encode("utf-8", "backslashreplace") for part in _frame(facts).split(_DATA_PLACE))
+    data = (piece.encode("ascii") for piece in page_data(rows, texts, findings, comparison))
+    return b"".join((before, *data, after))
+
+
+def _frame(facts: BatchFacts) -> str:
+    """The page around its data."""
+    import jinja2  # costs time that only the main process spends
+
+    script = "\n".join((_PARTS / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    loader = jinja2.FileSystemLoader(_PARTS)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("report.html.j2").render(
+        facts=facts,
+        style=(_PARTS / "style.css").read_text(encoding="utf-8"),
+        script=script,
+        script_sha256=digest,
+        data_place=_DATA_PLACE,
+    )
+
+
+def _names_in(output_dir: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(output_dir / DETAILS_FOLDER))
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise OutputError(
+            f"Cannot read {output_dir / DETAILS_FOLDER}: {error.strerror or error}.", "Check its permissions."
+        ) from error
