@@ -285,7 +285,7 @@ def report_outcome(
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
     say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}")
-    say(f"Reports: {options.output / 'summary_report.csv'}")
+    say(f"Reports: {options.output / 'report.html'}, {options.output / 'summary_report.csv'}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")
         return ExitCode.INTERRUPTED

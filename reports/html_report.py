@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cli.image_files import DETAILS_FOLDER
@@ -27,26 +27,31 @@ _DATA_PLACE = "<!-- data -->"  # no text of a batch can read like this: it would
 def write_html_report(
     output_dir: Path, records: Callable[[], Iterable[InspectionRecord]], comparison: Comparison | None = None
 ) -> None:
-    """Write ``report.html``; ``records`` gives the records anew each time. Only the rows of the page are kept.
+    """Write ``report.html``; ``records`` gives the records, of which only the rows of the page are kept.
 
     Raises :class:`OutputError`.
     """
-    findings = find_in_batch(records())
-    write_bytes(output_dir / REPORT_NAME, html_page(records(), _names_in(output_dir), findings, comparison))
+    write_bytes(output_dir / REPORT_NAME, html_page(records(), _names_in(output_dir), comparison))
 
 
 def html_page(
     records: Iterable[InspectionRecord],
     files: frozenset[str] = frozenset(),
-    findings: BatchFindings = BatchFindings(),
     comparison: Comparison | None = None,
+    *,
+    find: Callable[[Iterable[InspectionRecord]], BatchFindings] = find_in_batch,
 ) -> bytes:
-    """The page, UTF-8; ``files`` are the names of the files in details/."""
+    """The page, UTF-8; ``files`` are the names of the files in details/, ``find`` finds what only a batch tells."""
     facts, texts = BatchFacts(), Texts()
-    rows = []
-    for record in records:
-        facts.add(record)
-        rows.append(script_json(row(record, files, texts)))
+    rows: list[str] = []
+
+    def noted() -> Iterator[InspectionRecord]:  # reading the records takes longer than everything else: once is enough
+        for record in records:
+            facts.add(record)
+            rows.append(script_json(row(record, files, texts)))
+            yield record
+
+    findings = find(noted())
     before, after = (part.encode("utf-8", "backslashreplace") for part in _frame(facts).split(_DATA_PLACE))
     data = (piece.encode("ascii") for piece in page_data(rows, texts, findings, comparison))
     return b"".join((before, *data, after))

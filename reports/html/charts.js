@@ -13,6 +13,14 @@ function drawCharts() {
   drawTrend();
 }
 
+let chartsWait = 0;
+
+/** After the table, and once for several letters of a search: 50,000 marks take a moment. */
+function drawChartsSoon() {
+  clearTimeout(chartsWait);
+  chartsWait = setTimeout(drawCharts, 60);
+}
+
 const nothing = (text) => el("p", { className: "note", textContent: text });
 
 function chartText(x, y, content, anchor = "start") {
@@ -84,6 +92,7 @@ function drawSizes(marks) {
 // --- course of the batch --------------------------------------------------------------------------------------------
 
 const MOST_POINTS = 300;
+const TREND_LEFT = 42;
 
 /** Means over running windows of `width` items at up to MOST_POINTS places: [place 0..1, mean]; windows with no number are left out. */
 function running(values, width) {
@@ -117,12 +126,12 @@ function drawTrend() {
   curve(picture, 16, 72, running(judged.map((row) => (row.status === "PASS" ? 1 : 0)), width), 1, "Yield", ["100 %", "0 %"]);
   curve(picture, 122, 72, marks, top, "Marks per image", [top.toFixed(top < 10 ? 1 : 0), "0"]);
   const [start, end] = [rows[0], rows.at(-1)].map((row) => row.at.slice(0, 16).replace("T", " "));
-  picture.append(chartText(34, 222, start), chartText(WIDTH, 222, end === start ? "" : end, "end"));
+  picture.append(chartText(TREND_LEFT, 222, start), chartText(WIDTH, 222, end === start ? "" : end, "end"));
   byId("trend").replaceChildren(picture, nothing(width > 1 ? `Means of ${width} images in a row.` : "Image by image."));
 }
 
 function curve(picture, y, height, points, top, title, [high, low]) {
-  const left = 34, across = WIDTH - left - 4;
+  const left = TREND_LEFT, across = WIDTH - left - 4;
   const at = ([place, value]) => `${round(left + place * across)},${round(y + height * (1 - value / top))}`;
   picture.append(chartText(left, y - 5, title), chartText(left - 4, y + 8, high, "end"), chartText(left - 4, y + height, low, "end"));
   picture.append(svg("path", { class: "axis", d: `M${left},${y}V${y + height}H${WIDTH}M${left},${y}H${WIDTH}` }));

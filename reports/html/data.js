@@ -2,11 +2,16 @@
 // The data of the page, and what all other parts share. Text from the batch reaches the page by textContent only.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const STATUS_SIGNS = { PASS: "✓", FAIL: "✕", UNGRADED: "?", "Localization Failed": "⌀", Unreadable: "!" };
+const STATUS_SIGNS = { PASS: "✓", FAIL: "✕", UNGRADED: "?", "Localization Failed": "!", Unreadable: "–" };
 const DASHES = ["", "2 3", "7 3", "9 3 2 3", "16 4"]; // outlines of the classes, in their order
 
 const texts = (numbers) => numbers.map((number) => DATA.texts[number]);
-const named = (fields, values) => Object.fromEntries(fields.map((field, index) => [field, values[index]]));
+
+function named(fields, values) {
+  const result = {};
+  for (let index = 0; index < fields.length; index++) result[fields[index]] = values[index];
+  return result;
+}
 
 function toMark(values, row) {
   const mark = named(DATA.markFields, values);

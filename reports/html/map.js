@@ -2,6 +2,7 @@
 
 const map = { marks: [], scale: 1, unit: 1 };
 const MAP_SIDE = 304;
+const IN_MEMORY = { willReadFrequently: true }; // thousands of copies are quicker there than on a graphics card
 
 /** Place of a mark in the unit of the map, y up: um, or cladding radii where an image has no scale. */
 function mapPlace(mark) {
@@ -29,7 +30,7 @@ function drawMap(marks) {
   map.marks = marks.filter((mark) => mark.x !== null && mark.y !== null && mark.row.fiber !== null);
   const title = `${plural(map.marks.length, "mark")} in one fibre`;
   byId("map-title").textContent = rows.length ? `${title}, ${map.isMicron ? "µm" : "cladding radii"} from the centre` : title;
-  const canvas = byId("map"), pen = canvas.getContext("2d");
+  const canvas = byId("map"), pen = canvas.getContext("2d", IN_MEMORY);
   const ratio = Math.max(2, window.devicePixelRatio || 1);
   canvas.width = canvas.height = MAP_SIDE * ratio;
   pen.setTransform(ratio, 0, 0, ratio, (MAP_SIDE / 2) * ratio, (MAP_SIDE / 2) * ratio);
@@ -41,30 +42,41 @@ function drawMap(marks) {
   map.scale = (MAP_SIDE / 2 - 4) / Math.min(1.04 * farthest, outermost);
   drawRings(pen, rings);
   drawSigns(pen, places, ratio);
+  drawRingNames(pen, rings.zones);
 }
 
 function drawRings(pen, { zones, outline }) {
-  pen.strokeStyle = themeColor("--line");
-  pen.fillStyle = themeColor("--faint");
-  pen.font = "10px system-ui, sans-serif";
-  pen.lineWidth = 1.2;
   const ring = (radius) => {
     pen.beginPath();
     pen.arc(0, 0, radius * map.scale, 0, 2 * Math.PI);
     pen.stroke();
   };
-  let before = 0;
-  for (const { name, radius } of zones) {
-    ring(radius);
-    const screen = radius * map.scale;
-    const shown = map.isMicron ? radius.toFixed(0) : radius.toFixed(2);
-    if (screen - before > 14 && screen < MAP_SIDE / 2) pen.fillText(`${name} ${shown}`, 3, -screen + 11);
-    before = screen;
-  }
+  pen.strokeStyle = themeColor("--ring");
+  pen.lineWidth = 1.2;
+  for (const { radius } of zones) ring(radius);
   pen.setLineDash([4, 4]);
-  pen.strokeStyle = themeColor("--faint");
   ring(outline);
   pen.setLineDash([]);
+}
+
+/** Names and radii of the rings, over the marks; left out where two rings are close. */
+function drawRingNames(pen, zones) {
+  pen.font = "10px system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.lineJoin = "round";
+  pen.lineWidth = 3;
+  pen.strokeStyle = themeColor("--card");
+  pen.fillStyle = themeColor("--text");
+  let before = 0;
+  for (const { name, radius } of zones) {
+    const screen = radius * map.scale;
+    const shown = `${name} ${map.isMicron ? radius.toFixed(0) : radius.toFixed(2)}`;
+    if (screen - before > 14 && screen < MAP_SIDE / 2) {
+      pen.strokeText(shown, 0, -screen + 11);
+      pen.fillText(shown, 0, -screen + 11);
+      before = screen;
+    }
+  }
 }
 
 /** The sign of a class is drawn once, and then copied for each mark. */
@@ -72,7 +84,7 @@ function drawSigns(pen, places, ratio) {
   const number = places.length, radius = number > 5000 ? 1.8 : number > 300 ? 2.6 : 4;
   const side = 2 * radius + 4;
   const stamps = DATA.classes.map((_, kind) => {
-    const stamp = el("canvas", { width: side * ratio, height: side * ratio }), ink = stamp.getContext("2d");
+    const stamp = el("canvas", { width: Math.ceil(side * ratio), height: Math.ceil(side * ratio) }), ink = stamp.getContext("2d", IN_MEMORY);
     ink.setTransform(ratio, 0, 0, ratio, (side / 2) * ratio, (side / 2) * ratio);
     ink.strokeStyle = themeColor(`--class-${kind}`);
     ink.lineWidth = number > 300 ? 1.2 : 1.8;
@@ -80,10 +92,14 @@ function drawSigns(pen, places, ratio) {
     return stamp;
   });
   pen.globalAlpha = number > 20000 ? 0.35 : number > 2000 ? 0.6 : 0.9;
+  pen.save();
+  pen.setTransform(1, 0, 0, 1, 0, 0); // whole pixels of the canvas, which are copied and not interpolated
+  pen.imageSmoothingEnabled = false;
+  const middle = (MAP_SIDE / 2) * ratio, half = (side / 2) * ratio, scale = map.scale * ratio;
   places.forEach(([x, y], index) => {
-    pen.drawImage(stamps[map.marks[index].kind], x * map.scale - side / 2, -y * map.scale - side / 2, side, side);
+    pen.drawImage(stamps[map.marks[index].kind], Math.round(middle + x * scale - half), Math.round(middle - y * scale - half));
   });
-  pen.globalAlpha = 1;
+  pen.restore();
 }
 
 function drawLegend() {

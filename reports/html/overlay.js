@@ -39,9 +39,9 @@ function markShape(mark, number, row) {
   const away = ([cornerX, cornerY]) => Math.hypot(cornerX - x, cornerY - y);
   const [labelX, labelY] = corners.reduce((best, corner) => (away(corner) > away(best) ? corner : best));
   const isLeft = labelX < x;
-  const text = svg("text", { x: isLeft ? -16 : 16, y: 4, "text-anchor": isLeft ? "end" : "start" });
+  const text = svg("text", { x: isLeft ? -17 : 17, y: 4, "text-anchor": isLeft ? "end" : "start" });
   text.textContent = mark.id + (mark.marginal ? " ±" : "");
-  const sign = svg("path", { d: SIGNS[mark.kind](4), transform: `translate(${isLeft ? -8 : 8} 0)`, class: "sign" });
+  const sign = svg("path", { d: SIGNS[mark.kind](4.5), transform: `translate(${isLeft ? -8 : 8} 0)`, class: "sign" });
   const group = svg("g", { class: `mark kind-${mark.kind}${mark.violates.length ? " violates" : ""}`, "data-number": number },
     outline("halo"), outline("outline"), label(labelX, labelY, [sign, text]));
   const title = svg("title");

@@ -92,11 +92,7 @@ function changeMap(face, row) {
 function faceEntry(face) {
   const row = ROW_BY_NAME.get(face.newImage);
   const counts = Object.entries(CHANGES).map(([kind, [word, sign]]) => `${sign} ${face.marks.filter((mark) => mark.change === kind).length} ${word}`).join(", ");
-  const picture = row && pictureOf(row);
-  const open = el("button", { type: "button", className: "thumb", "aria-label": `Open ${face.newImage}`, disabled: !row },
-    picture ? el("img", { loading: "lazy", decoding: "async", alt: "", src: picture.url }) : el("span", { className: "no-picture", textContent: "no picture" }));
-  open.addEventListener("click", () => row && openViewer(row));
-  return el("div", { className: "face" }, open,
+  return el("div", { className: "face" }, row ? thumbnail(row, 128, 128) : el("span"),
     el("div", {}, el("h3", { textContent: face.key }), el("p", {}, badge(face.oldStatus), " → ", badge(face.newStatus)),
       el("p", { textContent: face.problem || counts }), el("p", { className: "note" }, `Before: ${face.oldImage}. After: `, imageLink(face.newImage))),
     face.problem ? null : changeMap(face, row));
@@ -212,14 +208,26 @@ function start() {
   readAddress();
   selectRows();
   drawTable();
-  drawCharts();
+  drawChartsSoon();
   const row = state.open === "" ? undefined : ROWS[Number(state.open)];
   if (row) openViewer(row);
   else if (byId("viewer").open) byId("viewer").close();
 }
 
-const folder = decodeURIComponent(location.pathname).split("/").at(-2);
-if (folder) document.title = `${folder}: inspection report`;
+/** The name of the folder that the page lies in; its bytes may be no Unicode. */
+function nameBatch() {
+  const part = location.pathname.split("/").at(-2) || "";
+  let folder = part;
+  try {
+    folder = decodeURIComponent(part);
+  } catch {
+    // as the address has it
+  }
+  byId("folder").textContent = folder;
+  if (folder) document.title = `${folder}: inspection report`;
+}
+
+nameBatch();
 makeTheme();
 makeFilters();
 makeViewer();

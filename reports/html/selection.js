@@ -84,9 +84,7 @@ function change(values) {
   Object.assign(state, keepsPage ? {} : { page: "1" }, values);
   writeAddress();
   if (Object.keys(values).every((name) => ["open", "overlay"].includes(name))) return;
-  if (!keepsPage) {
-    selectRows();
-    drawCharts();
-  }
+  if (!keepsPage) selectRows();
   drawTable();
+  if (!keepsPage) drawChartsSoon();
 }

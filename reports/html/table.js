@@ -15,7 +15,7 @@ const COLUMNS = [
   ["status", "Status", "Status", statusCell],
   ["marks", "Marks", "Number of marks", (row) => count(SORT_KEYS.marks(row))],
   ...DATA.classes.map((name, kind) => [`class${kind}`, DATA.letters[kind], name, (row) => count(SORT_KEYS[`class${kind}`](row))]),
-  ...usedZones.map((zone) => [`zone${zone}`, DATA.zones[zone].slice(0, 4), DATA.zones[zone], (row) => count(SORT_KEYS[`zone${zone}`](row))]),
+  ...usedZones.map((zone) => [`zone${zone}`, DATA.zones[zone], DATA.zones[zone], (row) => count(SORT_KEYS[`zone${zone}`](row))]),
   ["focus", "Focus", "Focus score", (row) => el("td", { className: "number", textContent: row.focus === null ? "" : row.focus.toFixed(2) })],
   ["reasons", "Reasons", "Reasons", (row) => textList(row.reasons, "words")],
   ["warnings", "Warnings", "Warnings", (row) => textList(row.warnings, "words faint")],
@@ -30,18 +30,28 @@ function statusCell(row) {
   return el("td", {}, badge(row.status), marginal);
 }
 
-function thumbnail(row) {
+/** A button with a small picture, of the fibre where its place is known, that opens the image. */
+function thumbnail(row, width, height) {
   const picture = pictureOf(row);
-  const shown = picture
-    ? el("img", { loading: "lazy", decoding: "async", alt: "", src: picture.url })
-    : el("span", { className: "no-picture", textContent: "no picture" });
-  const button = el("button", { type: "button", className: "thumb", "aria-label": `Open ${row.name}` }, shown);
+  const image = picture && el("img", { loading: "lazy", decoding: "async", alt: "", src: picture.url });
+  if (picture && picture.plain && row.fiber !== null) {
+    const [x, y, major] = row.fiber;
+    const scale = Math.max(width / row.size[0], height / row.size[1], Math.min(width, height) / (1.2 * major));
+    const shift = (place, side, whole) => Math.min(0, Math.max(side - whole * scale, side / 2 - (place + 0.5) * scale));
+    Object.assign(image.style, {
+      position: "absolute", width: `${row.size[0] * scale}px`, height: `${row.size[1] * scale}px`,
+      left: `${shift(x, width, row.size[0])}px`, top: `${shift(y, height, row.size[1])}px`,
+    });
+  }
+  const button = el("button", { type: "button", className: "thumb", "aria-label": `Open ${row.name}` },
+    image || el("span", { className: "no-picture", textContent: "no picture" }));
+  Object.assign(button.style, { width: `${width}px`, height: `${height}px` });
   button.addEventListener("click", () => openViewer(row));
-  return el("td", { className: "picture" }, button);
+  return button;
 }
 
 function tableRow(row) {
-  const line = el("tr", { "data-index": row.index }, thumbnail(row), ...COLUMNS.map((column) => column[3](row)));
+  const line = el("tr", { "data-index": row.index }, el("td", { className: "picture" }, thumbnail(row, 76, 60)), ...COLUMNS.map((column) => column[3](row)));
   line.addEventListener("dblclick", () => openViewer(row));
   return line;
 }
@@ -50,7 +60,8 @@ function drawHead() {
   const cells = COLUMNS.map(([key, title, long]) => {
     const isSorted = state.sort === key;
     const arrow = el("i", { "aria-hidden": "true", textContent: isSorted ? (state.down ? "▾" : "▴") : "" });
-    const button = el("button", { type: "button", title: `Sort by: ${long}`, "aria-label": `Sort by ${long}` }, title, arrow);
+    const button = el("button", { type: "button", title: `Sort by: ${long}`, "aria-label": `Sort by ${long}` },
+      ...(key.startsWith("class") ? [signIcon(Number(key.slice(5))), " "] : []), title, arrow);
     button.addEventListener("click", () => {
       change({ sort: key, down: isSorted ? (state.down ? "" : "1") : /^(marks|class|zone)/.test(key) ? "1" : "" });
       byId("images").querySelector(`th[data-key="${key}"] button`).focus();

@@ -5,7 +5,10 @@ const stage = byId("stage");
 
 function openViewer(row, mark = null) {
   viewer.row = row;
-  if (!byId("viewer").open) byId("viewer").showModal();
+  if (!byId("viewer").open) {
+    byId("viewer").showModal();
+    stage.focus();
+  }
   change({ open: String(row.index) });
   byId("viewer-status").replaceChildren(badge(row.status));
   byId("viewer-name").textContent = row.name;
@@ -66,7 +69,7 @@ function drawStage(row) {
     image.setAttribute("y", -0.5);
     image.setAttribute("width", width);
     image.setAttribute("height", height);
-    fitPicture();
+    showInspected();
   };
   const probe = new Image(); // an SVG image does not tell its size
   probe.addEventListener("load", () => {
@@ -123,6 +126,17 @@ function showPart(x, y, width, height) {
 
 const fitPicture = () => showPart((viewer.width - 1) / 2, (viewer.height - 1) / 2, viewer.width, viewer.height);
 
+/** The inspected zones, or the whole picture where they fill most of it. */
+function showInspected() {
+  const { fiber, zones, files } = viewer.row;
+  fitPicture();
+  if (fiber === null || !files.includes("_face.jpg")) return;
+  const whole = viewer.zoom;
+  const reach = Math.max(claddingRadius(viewer.row), ...zones.filter((zone) => zone[2]).map((zone) => zone[1]));
+  showPart(fiber[0], fiber[1], 2.06 * reach, 2.06 * reach);
+  if (viewer.zoom < whole) fitPicture();
+}
+
 function fitFiber() {
   const { fiber, files } = viewer.row;
   if (fiber === null || !files.includes("_face.jpg")) return fitPicture();
@@ -166,7 +180,7 @@ function makeStage() {
   stage.addEventListener("click", (event) => numberOf(event) && chooseMark(Number(numberOf(event)), false));
   stage.addEventListener("pointerover", (event) => pointAt(numberOf(event)));
   stage.addEventListener("pointerleave", () => pointAt(undefined));
-  new ResizeObserver(() => viewer.row && stage.dataset.picture === "loaded" && fitPicture()).observe(stage);
+  new ResizeObserver(() => viewer.row && stage.dataset.picture === "loaded" && showInspected()).observe(stage);
 }
 
 // --- verdict and marks -----------------------------------------------------------------------------------------------
@@ -175,7 +189,7 @@ function drawPanel(row) {
   const list = (title, items, className) => (items.length ? [el("h3", { textContent: title }), el("ul", { className }, ...items.map((text) => el("li", { textContent: text })))] : []);
   const facts = [
     ["Serial number", row.serial], ["Port", row.port], ["Rule set", row.ruleSet],
-    ["Scale", row.scale === null ? "none: sizes in pixels" : `${row.scale.toPrecision(4)} µm per px (${row.scaleSource})`],
+    ["Scale", row.fiber === null ? "" : row.scale === null ? "none: sizes in pixels" : `${row.scale.toPrecision(4)} µm per px (${row.scaleSource})`],
     ["Focus score", row.focus === null ? "" : row.focus.toFixed(2)], ["Inspected", row.at.replace("T", " ")],
     ["Operator", row.operator], ["Profile", row.profile],
     ["Image", row.size[0] ? `${row.size[0]} × ${row.size[1]} px` : ""],
