@@ -126,8 +126,9 @@ def _counted(values: Counter[str]) -> list[str]:
 
 
 def _moment(text: str) -> datetime | None:
-    """A date with or without time, with a time zone; None where the text is none."""
+    """A date with or without time, in its own time zone, else that of this machine; None where the text is none."""
     try:
-        return datetime.fromisoformat(text).astimezone()
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.astimezone()
     except (ValueError, OverflowError, OSError):
         return None

@@ -54,7 +54,7 @@ def page(window, report):
         "console": lambda message: troubles.append(message.text),
         "pageerror": lambda error: troubles.append(str(error)),
         "dialog": lambda dialog: (troubles.append(dialog.message), dialog.dismiss()),
-        "requestfailed": lambda request: troubles.append(f"not there: {request.url}"),
+        "requestfailed": lambda request: "ABORTED" in request.failure or troubles.append(f"not there: {request.url}"),
         "request": lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url),
     }
     for event, listener in watched.items():

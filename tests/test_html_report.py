@@ -174,10 +174,10 @@ def test_a_mixed_batch_lists_all_its_values():
     assert page.count(">unverified<") == 1 and "Rule sets" in page
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "0001-01-01T00:00:00+14:00", "2025-02-30"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2025-02-30"])
 def test_dates_that_are_none_are_left_out(text):
     facts = facts_of(record(inspected_at=text, provenance=Provenance(calibration_date=text), processing_time_s=NAN))
-    assert facts.calibration_ages_days == set()
+    assert facts.calibration_ages_days == set() and "Inspected" not in dict(facts.lines)
 
 
 def test_times_of_the_batch():

@@ -57,10 +57,10 @@ const BINS_PER_DECADE = 6;
 
 /** One row of bars for each class, on one logarithmic axis. */
 function drawSizes(marks) {
-  const isMicron = marks.every((mark) => mark.row.scale !== null);
-  const unit = isMicron ? "µm" : "px";
-  const usable = marks.filter((mark) => (isMicron || mark.row.scale === null) && mainSize(mark) > 0);
-  byId("sizes-title").textContent = `Sizes: length of scratches and cracks, diameter of the others, ${unit}`;
+  const isMicron = marks.some((mark) => mark.row.scale !== null);
+  const usable = marks.filter((mark) => (mark.row.scale !== null) === isMicron && mainSize(mark) > 0);
+  const left = marks.length - usable.length;
+  byId("sizes-title").textContent = `Sizes: length of scratches and cracks, diameter of the others, ${isMicron ? "µm" : "px"}`;
   if (!usable.length) return byId("sizes").replaceChildren(nothing("There are no marks to show."));
   const binOf = (mark) => Math.floor(Math.log10(mainSize(mark)) * BINS_PER_DECADE);
   const bins = usable.map(binOf);
@@ -86,7 +86,7 @@ function drawSizes(marks) {
     picture.append(svg("path", { d: `M0,${base}H${WIDTH}`, class: "axis" }), svg("path", { d: bars, class: `kind-${kind}`, fill: "currentColor" }));
     picture.append(chartText(0, band * place + 11, `${DATA.classes[kind]}: ${numbers.reduce((a, b) => a + b).toLocaleString("en")}, highest bar ${most.toLocaleString("en")}`));
   });
-  byId("sizes").replaceChildren(picture);
+  byId("sizes").replaceChildren(picture, ...(left ? [nothing(`Without ${plural(left, "mark")} of images without a scale.`)] : []));
 }
 
 // --- course of the batch --------------------------------------------------------------------------------------------

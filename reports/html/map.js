@@ -38,8 +38,8 @@ function drawMap(marks) {
   if (!rows.length) return;
   const rings = mapRings(rows), places = map.marks.map(mapPlace);
   const farthest = places.reduce((most, place) => Math.max(most, Math.hypot(...place)), rings.outline);
-  const outermost = Math.max(rings.outline, ...rings.zones.map((ring) => ring.radius));
-  map.scale = (MAP_SIDE / 2 - 4) / Math.min(1.04 * farthest, outermost);
+  const radii = [rings.outline, ...rings.zones.map((ring) => ring.radius)].sort((a, b) => a - b);
+  map.scale = (MAP_SIDE / 2 - 4) / (radii.find((radius) => radius >= farthest) ?? radii.at(-1));
   drawRings(pen, rings);
   drawSigns(pen, places, ratio);
   drawRingNames(pen, rings.zones);
@@ -91,8 +91,8 @@ function drawSigns(pen, places, ratio) {
     ink.stroke(new Path2D(SIGNS[kind](radius)));
     return stamp;
   });
-  pen.globalAlpha = number > 20000 ? 0.35 : number > 2000 ? 0.6 : 0.9;
   pen.save();
+  pen.globalAlpha = number > 20000 ? 0.35 : number > 2000 ? 0.6 : 0.9;
   pen.setTransform(1, 0, 0, 1, 0, 0); // whole pixels of the canvas, which are copied and not interpolated
   pen.imageSmoothingEnabled = false;
   const middle = (MAP_SIDE / 2) * ratio, half = (side / 2) * ratio, scale = map.scale * ratio;

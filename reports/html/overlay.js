@@ -56,7 +56,18 @@ function overlayShapes(row) {
   return [...zoneShapes(row), ...row.marks.map((mark, number) => (mark.box.length === 8 ? markShape(mark, number, row) : "")).reverse()];
 }
 
+/** Keep the size of the labels on the screen; of labels that would cover each other only the first is shown. */
 function rescaleLabels(group, zoom) {
+  const taken = [];
+  const labels = [...group.querySelectorAll(".mark .label")].reverse(); // the first mark is drawn last
+  labels.sort((a, b) => b.parentNode.matches(".violates") - a.parentNode.matches(".violates"));
+  for (const item of labels) {
+    const side = item.lastChild.getAttribute("text-anchor") === "end" ? -1 : 1, width = 18 + 8 * item.textContent.length;
+    const x = zoom * item.dataset.x + (side * width) / 2, y = zoom * item.dataset.y;
+    const isCrowded = taken.some(([otherX, otherY, other]) => Math.abs(x - otherX) < (width + other) / 2 && Math.abs(y - otherY) < 14);
+    item.classList.toggle("crowded", isCrowded);
+    if (!isCrowded) taken.push([x, y, width]);
+  }
   for (const item of group.querySelectorAll(".label")) {
     item.setAttribute("transform", `translate(${item.dataset.x} ${item.dataset.y}) scale(${1 / zoom})`);
   }

@@ -13,16 +13,16 @@ const COLUMNS = [
   ...(ROWS.some((row) => row.serial) ? [["serial", "Serial", "Serial number", (row) => el("td", { textContent: row.serial })]] : []),
   ...(ROWS.some((row) => row.port) ? [["port", "Port", "Port", (row) => el("td", { textContent: row.port })]] : []),
   ["status", "Status", "Status", statusCell],
+  ["reasons", "Reasons", "Reasons", (row) => textList(row.reasons, "words")],
+  ["warnings", "Warnings", "Warnings", (row) => textList(row.warnings, "words faint")],
   ["marks", "Marks", "Number of marks", (row) => count(SORT_KEYS.marks(row))],
   ...DATA.classes.map((name, kind) => [`class${kind}`, DATA.letters[kind], name, (row) => count(SORT_KEYS[`class${kind}`](row))]),
   ...usedZones.map((zone) => [`zone${zone}`, DATA.zones[zone], DATA.zones[zone], (row) => count(SORT_KEYS[`zone${zone}`](row))]),
   ["focus", "Focus", "Focus score", (row) => el("td", { className: "number", textContent: row.focus === null ? "" : row.focus.toFixed(2) })],
-  ["reasons", "Reasons", "Reasons", (row) => textList(row.reasons, "words")],
-  ["warnings", "Warnings", "Warnings", (row) => textList(row.warnings, "words faint")],
 ];
 
 function nameCell(row) {
-  return el("td", { className: "name" }, el("span", { textContent: row.name }), el("small", { textContent: row.at.slice(0, 16).replace("T", " ") }));
+  return el("td", { className: "name" }, el("span", { textContent: row.name, title: row.name }), el("small", { textContent: row.at.slice(0, 16).replace("T", " ") }));
 }
 
 function statusCell(row) {

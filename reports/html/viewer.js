@@ -11,7 +11,7 @@ function openViewer(row, mark = null) {
   }
   change({ open: String(row.index) });
   byId("viewer-status").replaceChildren(badge(row.status));
-  byId("viewer-name").textContent = row.name;
+  byId("viewer-name").textContent = byId("viewer-name").title = row.name;
   const place = shownRows.indexOf(row);
   byId("viewer-place").textContent = place < 0 ? "not in the table as filtered" : `${place + 1} of ${shownRows.length}`;
   drawPanel(row);
