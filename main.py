@@ -40,6 +40,7 @@ try:
         from inspection import InspectionSettings
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile
+        from reports.html_report import check_jinja
         from settings import Config
         from workers.backend import Backend, InThisProcess
         from workers.pool import Pool, available_cores
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The whole job, step by step."""
     image_io.check_opencv()
+    check_jinja()
     config = load_config(options.config, options.profile)
     calibration = load_calibration(options.calibration or DEFAULT_PATH, required=options.calibration is not None)
     if not options.inputs and not options.check_config:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cli.image_files import DETAILS_FOLDER
 from comparison import Comparison
-from errors import OutputError
+from errors import MissingDependency, OutputError
 from findings import BatchFindings, find_in_batch
 from image_io import write_bytes
 from records import InspectionRecord
@@ -22,6 +23,12 @@ _PARTS = Path(__file__).parent / "html"
 # in the order in which they build on each other
 _SCRIPTS = ("data.js", "selection.js", "table.js", "overlay.js", "viewer.js", "charts.js", "map.js", "sections.js")
 _DATA_PLACE = "<!-- data -->"  # no text of a batch can read like this: it would be escaped
+
+
+def check_jinja() -> None:
+    """Raise :class:`MissingDependency` when Jinja2 is not there: at the start, since it is only loaded at the end."""
+    if importlib.util.find_spec("jinja2") is None:
+        raise MissingDependency("Jinja2, which report.html needs, is not installed.", "Run: pip install jinja2")
 
 
 def write_html_report(

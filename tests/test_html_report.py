@@ -1,6 +1,7 @@
 """report.html without a browser: the data it carries, what no text may break, memory and time."""
 
 import dataclasses
+import importlib.util
 import json
 import re
 import time
@@ -23,10 +24,12 @@ from html_batches import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from main_runs import one_sentence
 from report_samples import NAN, make_defect, make_inspection, read_png
 
+import main
 import reporting
-from errors import OutputError
+from errors import ExitCode, OutputError
 from records import FAIL, PASS, UNGRADED, UNREADABLE, Provenance, Scale
 from reports.face_picture import MAX_SIDE_PX, face_jpeg
 from reports.html_data import script_json
@@ -139,6 +142,12 @@ def test_nothing_of_the_page_comes_from_elsewhere(tmp_path):
     ]
     assert addresses == ["data:,"]
     assert re.findall(rb"https?://[^\"']*", page) == [b"http://www.w3.org/2000/svg"]
+
+
+def test_a_missing_template_library_is_said_at_the_start(isolated, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main.main(["in"]) == ExitCode.MISSING_DEPENDENCY
+    assert "pip install jinja2" in one_sentence(capsys.readouterr())
 
 
 def test_an_empty_batch_has_a_page():
