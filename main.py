@@ -44,6 +44,7 @@ try:
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile
         from reporting import ReportOptions
+        from reports.html_report import check_jinja
         from settings import Config
         from workers.backend import Backend, InThisProcess
         from workers.pool import Pool, available_cores
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The whole job, step by step."""
     image_io.check_opencv()
+    check_jinja()
     if options.excel:
         reporting.check_excel()
     config = load_config(options.config, options.profile)
@@ -326,7 +328,7 @@ def report_outcome(
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
     say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
-    say(f"Reports: {options.output / 'summary_report.csv'}")
+    say(f"Reports: {options.output / 'report.html'}, {options.output / 'summary_report.csv'}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")
         return ExitCode.INTERRUPTED

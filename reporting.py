@@ -34,6 +34,8 @@ from image_io import read_picture, write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
 from reports.comparison_table import comparison_table
+from reports.face_picture import face_jpeg
+from reports.html_report import write_html_report
 from reports.polar_plot import polar_picture
 from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
 from settings import ReportingSettings
@@ -87,6 +89,8 @@ def write_image_files(
     for suffix, picture in pictures.items():
         if picture is not None:
             write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
+    if reporting.face_image and inspection.grey is not None:
+        write_bytes(details_dir / f"{stem}_face.jpg", face_jpeg(inspection.grey))
     # the last one, because --resume takes it as proof that all are there
     write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
@@ -153,6 +157,7 @@ def write_batch_reports(
     :class:`OutputError`, and :class:`MissingDependency` for a workbook without openpyxl.
     """
     write_summary(output_dir, records())
+    write_html_report(output_dir, records(), found, compared)
     if compared is not None:
         write_bytes(output_dir / COMPARISON_NAME, csv_bytes(comparison_table(compared)))
     if options.excel or (output_dir / WORKBOOK_NAME).exists():

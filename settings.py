@@ -113,6 +113,7 @@ class ReportingSettings:
     """Report options; every colour is ``#RRGGBB``."""
 
     annotated_image: bool
+    face_image: bool
     plots: bool
     zone_colors: Mapping[str, str]
     class_colors: Mapping[str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _RESULT_FILES = (
 _DETAIL_ENDINGS = (
     "_annotated.png",
     "_certificate.pdf",
+    "_face.jpg",
     "_report.csv",
     "_polar.png",
     "_labels.png",
@@ -93,6 +94,11 @@ def remove_details(details: Path, stem: str) -> None:
             (details / f"{stem}{ending}").unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_remove(error) from error
+
+
+def details_endings(names: Container[str], stem: str) -> list[str]:
+    """What the names of the files of one image end with, of those that are among ``names``."""
+    return [ending for ending in _DETAIL_ENDINGS if f"{stem}{ending}" in names]
 
 
 def remove_partial_files(folder: Path) -> None:

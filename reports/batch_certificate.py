@@ -103,10 +103,10 @@ def _row(record: InspectionRecord) -> Row:
 
 
 def _yield_text(statuses: Counter[str]) -> str:
-    total, passed = statuses.total(), statuses[PASS]
-    if not total:
-        return "No image was inspected"
-    return f"{passed} of {total} image{'' if total == 1 else 's'} pass: yield {passed / total:.1%}"
+    judged, passed = statuses[PASS] + statuses[FAIL], statuses[PASS]
+    if not judged:
+        return "No image was judged"
+    return f"{passed} of {judged} judged image{'' if judged == 1 else 's'} pass: yield {passed / judged:.1%}"
 
 
 def _verdict(statuses: Counter[str]) -> str:

@@ -199,7 +199,7 @@ def test_the_batch_certificate_counts_and_names_every_image():
     shown = texts(flow)
     for part in (
         *(
-            "2 of 4 images pass: yield 50.0%",
+            "2 of 3 judged images pass: yield 66.7%",
             "NOT ALL PASS",
             "UNREADABLE",
             "one.png",
@@ -225,9 +225,9 @@ def test_the_batch_certificate_counts_and_names_every_image():
 
 def test_a_batch_that_passes_and_one_without_images():
     flow, _ = batch_pages(lambda: [a_record()])
-    assert "ALL PASS" in texts(flow) and "1 of 1 image pass: yield 100.0%" in texts(flow)
+    assert "ALL PASS" in texts(flow) and "1 of 1 judged image pass: yield 100.0%" in texts(flow)
     flow, made = batch_pages(lambda: [])
-    assert "No image was inspected" in texts(flow) and made is None and "ALL PASS" not in texts(flow)
+    assert "No image was judged" in texts(flow) and made is None and "ALL PASS" not in texts(flow)
 
 
 def test_a_long_batch_repeats_the_head_of_its_table():

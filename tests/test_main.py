@@ -131,7 +131,7 @@ def test_stdout_holds_only_the_closing_summary(by_name, capsys):
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "3 images: 1 PASS, 1 FAIL, 1 not inspected",
-        f"Reports: {Path('out') / 'summary_report.csv'}",
+        f"Reports: {Path('out') / 'report.html'}, {Path('out') / 'summary_report.csv'}",
     ]
     assert "Processing pass1.png" in captured.err
 
