@@ -22,6 +22,7 @@ from analysis import characterise
 from calibration import Calibration
 from errors import UnreadableImage
 from grading.acceptance import judge
+from grading.matrix import zone_matrix
 from image_processing import Located, detect, locate
 from records import (
     LOCALIZATION_FAILED,
@@ -153,6 +154,21 @@ def inspect_image(
             size_uncertainty_um=uncertainty if scale.known else 0.0,
             unplaceable=unplaceable,
         )
+    defects = tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1))
+    labels, matrix = _relabelled(found.labels, judgement.defects), ()
+    if config.matrix.enabled:
+        with clock.step("Zone Matrix"):
+            matrix = zone_matrix(
+                prepared.grey,
+                zoning.zone_map,
+                labels,
+                box=picture_box(prepared.grey),
+                cladding=fiber.cladding,
+                scale=scale,
+                zones=zoning.zones,
+                defects=defects,
+                settings=config.matrix,
+            )
     record = replace(
         record,
         status=judgement.status,
@@ -160,12 +176,13 @@ def inspect_image(
         fiber=fiber,
         scale=scale,
         zones=zoning.zones,
-        defects=tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1)),
+        defects=defects,
+        matrix=matrix,
         warnings=tuple(warnings),
         focus_score=focus,
         processing_time_s=time.perf_counter() - started,
     )
-    return Inspection(record, prepared.grey, zoning.zone_map, _relabelled(found.labels, judgement.defects))
+    return Inspection(record, prepared.grey, zoning.zone_map, labels)
 
 
 def _blank_record(name: str, settings: InspectionSettings, status: str, reason: str) -> InspectionRecord:

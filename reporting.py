@@ -19,13 +19,16 @@ from errors import OutputError
 from image_io import write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
+from reports.face_map import map_picture
+from reports.matrix_plot import matrix_picture
 from reports.polar_plot import polar_picture
-from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
+from reports.tables import csv_bytes, detail_table, in_table_order, matrix_table, summary_table
 from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
 RUN_NAME = "run.json"
 TABLE_ENDING = "_report.csv"
+MATRIX_ENDING = "_matrix.csv"
 
 
 def write_image_files(
@@ -40,9 +43,10 @@ def write_image_files(
     """Write the files of one image into ``details_dir``, all named ``<stem>_...``; the folder is made when missing.
 
     Its parent is not: where it was removed in mid-run, a new one would hold only part of the results. Always the table
-    of defects; the annotated picture and the polar plot as ``reporting`` says; label image and zone map with
-    ``save_masks``, each zone as a sub-image with ``save_zones``. What the inspection has no data for is left out: an
-    unreadable image has only an empty table. Raises :class:`OutputError`.
+    of defects, and table and heat map of the matrix that the record has; the annotated picture, the polar plot and the
+    map of the end face as ``reporting`` says; label image and zone map with ``save_masks``, each zone as a sub-image
+    with ``save_zones``. What the inspection has no data for is left out: an unreadable image has only an empty table.
+    Raises :class:`OutputError`.
     """
     _make_folder(details_dir)
     record, compression = inspection.record, reporting.png_compression
@@ -51,6 +55,9 @@ def write_image_files(
         pictures["annotated"] = annotated_picture(inspection, reporting)
     if reporting.plots:
         pictures["polar"] = polar_picture(record, reporting)
+    if reporting.face_map:
+        pictures["map"] = map_picture(inspection, reporting)
+    pictures["matrix"] = matrix_picture(record)
     if save_masks:
         pictures["labels"] = _row_numbers(inspection)
         pictures["zones"] = inspection.zone_map
@@ -59,6 +66,8 @@ def write_image_files(
     for suffix, picture in pictures.items():
         if picture is not None:
             write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
+    if record.matrix:
+        write_bytes(details_dir / f"{stem}{MATRIX_ENDING}", csv_bytes(matrix_table(record.matrix)))
     # the last one, because --resume takes it as proof that all are there
     write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 

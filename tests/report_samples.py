@@ -30,6 +30,7 @@ from settings import ReportingSettings
 REPORTING = ReportingSettings(
     annotated_image=True,
     plots=True,
+    face_map=True,
     zone_colors={"Core": "#3DA5FF", "Cladding": "#37C871", "Adhesive": "#FFC83D", "Contact": "#B07CFF"},
     class_colors={
         kind: color

@@ -1,0 +1,123 @@
+"""Dimensions of a located fibre: drawn on its picture, and as lines of text."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from records import InspectionRecord
+from reports.drawing import BLACK, PANEL, WHITE, TextStyle, View, bgr, draw_ellipse, draw_text, fill_box
+from reports.layout import Box, Point
+from settings import ReportingSettings
+from vision.geometry import from_frame
+
+_TEXT = TextStyle(0.45, 1)
+_ARROW_PX = 7
+_OPACITY = 0.75
+_PAD_PX = 4
+_FOOT_PX = 24  # from the dimension line of the cladding to the view's lower edge
+_LEAST_INNER_PX = 40  # a core that is drawn smaller is pointed at from outside
+_ACROSS_DEG = 30.0  # where the distance from core to cladding is drawn
+_LARGE_CORE_PX = 100  # the radius of a core from which its label fits inside
+
+
+def draw_dimensions(picture: np.ndarray, view: View, record: InspectionRecord, reporting: ReportingSettings) -> None:
+    """Draw the zones, the outlines of core and cladding, and their dimensions on a square view of the image."""
+    fiber = record.fiber
+    cladding, radius_px = fiber.cladding, fiber.cladding.mean_radius_px
+    for zone in record.zones:
+        color = bgr(reporting.zone_colors, zone.name)
+        draw_ellipse(picture, view, cladding, zone.outer_radius_px / radius_px, color, 1)
+    core_px = 0.5 * fiber.core_diameter_px
+    for factor in (1.0, core_px / radius_px):
+        if math.isfinite(factor):
+            draw_ellipse(picture, view, cladding, factor, BLACK, 2)
+            draw_ellipse(picture, view, cladding, factor, WHITE, 1)
+
+    def place(frame_px: float, turn_deg: float) -> Point:
+        """Where the end of a radius of the fibre frame lies; angle counter-clockwise from +x."""
+        turn = math.radians(turn_deg)
+        u, v = frame_px * math.cos(turn), -frame_px * math.sin(turn)
+        return view.point(*(float(value) for value in from_frame(cladding, u, v)))
+
+    foot = view.area.bottom - _FOOT_PX
+    left, right = place(radius_px, 180), place(radius_px, 0)
+    for side in (left, right):
+        _line(picture, side, (side[0], foot + _ARROW_PX))
+    _dimension(picture, (left[0], foot), (right[0], foot))
+    _label(picture, f"cladding {length_text(2 * radius_px, record)}", (0.5 * (left[0] + right[0]), foot))
+    if not math.isfinite(core_px):
+        return
+    _dimension(picture, place(core_px, 180), place(core_px, 0))
+    x, above = place(core_px, 90)
+    height = above - 18 if core_px * view.scale < _LARGE_CORE_PX else place(0, 0)[1] - 20
+    _label(picture, f"core {length_text(2 * core_px, record)}", (x, height))
+    _dimension(picture, place(core_px, _ACROSS_DEG), place(radius_px, _ACROSS_DEG))
+    _label(picture, length_text(radius_px - core_px, record), place(0.5 * (core_px + radius_px), _ACROSS_DEG))
+
+
+def dimension_lines(record: InspectionRecord) -> list[str]:
+    """The dimensions of a record with a fibre, one fact a line."""
+    fiber, cladding = record.fiber, record.fiber.cladding
+    radius_px, core_px = cladding.mean_radius_px, 0.5 * fiber.core_diameter_px
+    lines = ["Core diameter: not known"]
+    if math.isfinite(core_px):
+        lines = [
+            f"Core diameter: {length_text(2 * core_px, record)} ({fiber.core_source})",
+            f"Core edge to cladding edge: {length_text(radius_px - core_px, record)}",
+        ]
+    lines += [
+        f"Cladding diameter: {length_text(2 * radius_px, record)}",
+        f"Cladding axes: {length_text(cladding.major_px, record)} and {length_text(cladding.minor_px, record)}, "
+        f"ratio {cladding.major_px / cladding.minor_px:.3f}",
+    ]
+    radii = [f"{zone.name} {length_text(zone.outer_radius_px, record)}" for zone in record.zones]
+    lines += [f"Zone radii: {', '.join(radii[k : k + 2])}" for k in range(0, len(radii), 2)]
+    left, top = cladding.x_px + 0.5, cladding.y_px + 0.5
+    right, bottom = record.image_width_px - left, record.image_height_px - top
+    lines.append(f"Centre to the picture's edges: left {left:.0f}, right {right:.0f},")
+    lines.append(f"top {top:.0f}, bottom {bottom:.0f} px of the image")
+    known = f"{record.scale.um_per_px:.4f} um per px ({record.scale.source})"
+    lines.append(f"Scale: {known if record.scale.known else 'not known, so lengths are in px'}")
+    return lines
+
+
+def length_text(length_px: float, record: InspectionRecord) -> str:
+    """A length of the fibre frame as text: in um, without a scale in px."""
+    if record.scale.known:
+        return f"{length_px * record.scale.um_per_px:.1f} um"
+    return f"{length_px:.1f} px"
+
+
+def _dimension(picture: np.ndarray, start: Point, end: Point) -> None:
+    """A line with an arrow head at both ends; a short one is pointed at from outside."""
+    length = math.dist(start, end)
+    if length < 1:
+        return
+    dx, dy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    inner = length >= _LEAST_INNER_PX
+    if inner:
+        _line(picture, start, end)
+    for tip, sign in ((start, 1 if inner else -1), (end, -1 if inner else 1)):
+        if not inner:
+            _line(picture, tip, (tip[0] + 3 * sign * _ARROW_PX * dx, tip[1] + 3 * sign * _ARROW_PX * dy))
+        for turn in (-0.4, 0.4):
+            wing = (dx + turn * -dy) * sign * _ARROW_PX, (dy + turn * dx) * sign * _ARROW_PX
+            _line(picture, tip, (tip[0] + wing[0], tip[1] + wing[1]))
+
+
+def _line(picture: np.ndarray, start: Point, end: Point) -> None:
+    ends = [(round(x), round(y)) for x, y in (start, end)]
+    cv2.line(picture, *ends, BLACK, 2, cv2.LINE_AA)
+    cv2.line(picture, *ends, WHITE, 1, cv2.LINE_AA)
+
+
+def _label(picture: np.ndarray, text: str, middle: Point) -> None:
+    """White text on a dark box around ``middle``."""
+    half, height = _TEXT.width(text) // 2, _TEXT.cap_px
+    x, y = round(middle[0]), round(middle[1])
+    box = Box(x - half - _PAD_PX, y - height // 2 - _PAD_PX, x + half + _PAD_PX, y + (height + 1) // 2 + _PAD_PX)
+    fill_box(picture, box, PANEL, _OPACITY)
+    draw_text(picture, text, x - half, y + height // 2, _TEXT, WHITE)

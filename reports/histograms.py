@@ -1,0 +1,79 @@
+"""Histograms of the grey levels of the inspected zones, as lines of different style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from records import ZONE_NAMES, Inspection
+from reports.drawing import BLACK, Color, TextStyle, bgr, draw_text
+from reports.layout import Box, Point
+from settings import ReportingSettings
+
+_SAMPLE_PX = 200_000
+_BINS = 128
+_TEXT = TextStyle(0.42, 1)
+_GRID: Color = (215, 215, 215)
+_DARK: Color = (70, 70, 70)
+_TICKS = (0, 50, 100, 150, 200, 250)
+_LEGEND_PX = 96
+_FOOT_PX = 22
+_DARKENING = 0.72  # of the zone colours, which are made for a dark background
+# lengths of dashes and gaps in px, by zone: solid, dashed, dotted, dash-dot
+_DASHES: dict[str, tuple[int, ...]] = dict(zip(ZONE_NAMES, ((), (9, 5), (2, 4), (10, 4, 2, 4)), strict=True))
+
+
+def zone_histograms(grey: np.ndarray, zone_map: np.ndarray, labels: Sequence[int]) -> list[np.ndarray]:
+    """For each zone label the shares of its pixels in 128 bins of two grey levels, (128,); zeros without a pixel.
+
+    Both arrays are (H, W) uint8; of large ones evenly taken pixels count.
+    """
+    step = max(1, math.isqrt(grey.size // _SAMPLE_PX))
+    sample, zones = np.ascontiguousarray(grey[::step, ::step]), np.ascontiguousarray(zone_map[::step, ::step])
+    result = []
+    for label in labels:
+        counts = cv2.calcHist([sample], [0], cv2.compare(zones, label, cv2.CMP_EQ), [_BINS], [0, 256]).ravel()
+        result.append(counts / max(float(counts.sum()), 1.0))
+    return result
+
+
+def draw_histograms(picture: np.ndarray, box: Box, inspection: Inspection, reporting: ReportingSettings) -> None:
+    """Draw the histogram of every inspected zone, each up to its own peak, with a legend on the right."""
+    plot = Box(box.left, box.top, box.right - _LEGEND_PX, box.bottom - _FOOT_PX)
+    width, height = plot.right - plot.left, plot.bottom - plot.top
+    for tick in _TICKS:
+        x = plot.left + round((tick + 0.5) / 256 * width)
+        cv2.line(picture, (x, plot.top), (x, plot.bottom), _GRID, 1)
+        draw_text(picture, str(tick), x - _TEXT.width(str(tick)) // 2, plot.bottom + 16, _TEXT, _DARK)
+    cv2.line(picture, (plot.left, plot.bottom), (plot.right, plot.bottom), _DARK, 1)
+    zones = [zone for zone in inspection.record.zones if zone.inspected]
+    histograms = zone_histograms(inspection.grey, inspection.zone_map, [zone.label for zone in zones])
+    x = plot.left + (np.arange(_BINS) + 0.5) / _BINS * width
+    for number, (zone, shares) in enumerate(zip(zones, histograms, strict=True)):
+        color = tuple(round(_DARKENING * tone) for tone in bgr(reporting.zone_colors, zone.name))
+        smooth = np.convolve(shares, (0.25, 0.5, 0.25), "same")
+        if smooth.max() > 0:
+            y = plot.bottom - smooth / smooth.max() * (height - 6)
+            _draw_dashed(picture, list(zip(x.tolist(), y.tolist(), strict=True)), _DASHES[zone.name], color)
+        left, baseline = plot.right + 14, plot.top + 14 + 22 * number
+        _draw_dashed(picture, [(left, baseline - 4), (left + 28, baseline - 4)], _DASHES[zone.name], color)
+        draw_text(picture, zone.name, left + 34, baseline, _TEXT, BLACK)
+
+
+def _draw_dashed(picture: np.ndarray, points: Sequence[Point], dashes: Sequence[int], color: Color) -> None:
+    """A polyline, solid without ``dashes``, which are lengths of lines and gaps in turn."""
+    line = np.array(points)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    ends = [0.0, along[-1]]
+    if dashes:
+        ends = np.concatenate([[0.0], np.cumsum(np.tile(dashes, math.ceil(along[-1] / sum(dashes))))])
+    for start, end in zip(ends[::2], ends[1::2], strict=False):
+        if start >= along[-1]:
+            break
+        inner = along[(along > start) & (along < end)]
+        places = np.concatenate([[start], inner, [min(end, along[-1])]])
+        part = np.column_stack([np.interp(places, along, line[:, k]) for k in (0, 1)])
+        cv2.polylines(picture, [np.round(part).astype(np.int32).reshape(-1, 1, 2)], False, color, 2, cv2.LINE_AA)
