@@ -162,7 +162,7 @@ def inspect_image(
                 prepared.grey,
                 zoning.zone_map,
                 labels,
-                box=picture_box(prepared.grey),
+                box=zoning.box,
                 cladding=fiber.cladding,
                 scale=scale,
                 zones=zoning.zones,

@@ -143,7 +143,6 @@ class ZoneCell:
     defect_area_px: int
     deviates: bool
     area_um2: float = NAN
-    defect_area_um2: float = NAN
 
 
 @dataclass(frozen=True)

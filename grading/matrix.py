@@ -13,6 +13,7 @@ from records import Defect, Ellipse, Scale, ZoneCell, ZoneExtent
 from settings import MatrixSettings
 from vision.geometry import to_frame
 from vision.robust import SPREAD, nanmedian
+from vision.zoning import Box
 
 SIDE = 3
 CELLS = SIDE * SIDE
@@ -20,8 +21,6 @@ LEAST_OTHERS = 3  # cells that a cell must have to be compared with
 SAMPLE_PX = 10_000  # pixels of a zone's bounding box that its grey levels are taken from
 LEAST_SHAPE = 1e-6  # determinant of a cell's second moments over their product: below, its pixels lie on one line
 _OTHERS = np.array([[other for other in range(CELLS) if other != cell] for cell in range(CELLS)])
-
-Box = tuple[int, int, int, int]  # top, bottom, left, right; half open
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,9 @@ def zone_matrix(
     marked_rows, marked_columns = np.divmod(np.flatnonzero(labels[picture] != 0), max(box[3] - box[2], 1))
     marked_rows, marked_columns = marked_rows + box[0], marked_columns + box[2]
     marked_zone = zone_map[marked_rows, marked_columns]
-    um2 = scale.um_per_px**2
     cells: list[ZoneCell] = []
     for zone in (zone for zone in zones if zone.inspected):
-        mask = cv2.compare(zone_map[picture], zone.label, cv2.CMP_EQ)
+        mask = cv2.inRange(zone_map[picture], zone.label, zone.label)
         left, top, width, height = cv2.boundingRect(mask)
         thirds = np.arange(SIDE + 1)
         grid = _Grid(box[0] + top + thirds * height // SIDE, box[2] + left + thirds * width // SIDE)
@@ -89,23 +87,22 @@ def zone_matrix(
         marks = np.bincount(grid.cell_of(marked_rows[inside], marked_columns[inside]), minlength=CELLS)
         counts = _defect_counts(grid, zone, defects)
         levels = _levels(grey, zone_map, zone.label, grid, cladding, settings)
-        for cell in range(CELLS):
-            cells.append(
-                ZoneCell(
-                    zone.name,
-                    *divmod(cell, SIDE),
-                    area_px=int(areas[cell]),
-                    mean_grey=float(levels.mean[cell]),
-                    spread_grey=float(levels.spread[cell]),
-                    gradient_x_grey_per_px=float(levels.gradient_x[cell]),
-                    gradient_y_grey_per_px=float(levels.gradient_y[cell]),
-                    defect_count=int(counts[cell]),
-                    defect_area_px=int(marks[cell]),
-                    deviates=bool(levels.deviates[cell]),
-                    area_um2=float(areas[cell] * um2),
-                    defect_area_um2=float(marks[cell] * um2),
-                )
+        cells += [
+            ZoneCell(
+                zone.name,
+                *divmod(cell, SIDE),
+                area_px=areas[cell],
+                mean_grey=round(float(levels.mean[cell]), 3),
+                spread_grey=round(float(levels.spread[cell]), 3),
+                gradient_x_grey_per_px=round(float(levels.gradient_x[cell]), 6),
+                gradient_y_grey_per_px=round(float(levels.gradient_y[cell]), 6),
+                defect_count=int(counts[cell]),
+                defect_area_px=int(marks[cell]),
+                deviates=bool(levels.deviates[cell]),
+                area_um2=round(areas[cell] * scale.um_per_px**2, 3),
             )
+            for cell in range(CELLS)
+        ]
     return tuple(cells)
 
 

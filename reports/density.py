@@ -9,7 +9,19 @@ import numpy as np
 
 from records import Ellipse, Inspection, ZoneExtent
 from reports.dimensions import length_text
-from reports.drawing import BLACK, WHITE, Color, TextStyle, View, bgr, draw_ellipse, draw_outline, draw_text, fill_box
+from reports.drawing import (
+    BLACK,
+    WHITE,
+    Color,
+    TextStyle,
+    View,
+    bgr,
+    draw_ellipse,
+    draw_name,
+    draw_outline,
+    draw_text,
+    fill_box,
+)
 from reports.layout import Box
 from settings import ReportingSettings
 from vision.geometry import from_frame
@@ -24,7 +36,7 @@ _DARK: Color = (70, 70, 70)
 # white, yellow, orange, red, brown: darker and darker, so that it reads in grey, too; BGR
 _STOPS = np.array([(255, 255, 255), (140, 225, 254), (41, 153, 254), (2, 76, 204), (4, 20, 70)], np.float64)
 _TABLE = np.stack([np.interp(np.linspace(0, 4, 256), range(5), _STOPS[:, k]) for k in range(3)], axis=1)
-_COLORS = np.round(_TABLE).astype(np.uint8)
+_COLORS = np.round(_TABLE).astype(np.uint8).reshape(256, 1, 3)
 
 
 def marked_density(labels: np.ndarray, view: View, cells: int, sigma_cells: float) -> np.ndarray:
@@ -48,12 +60,12 @@ def draw_density(picture: np.ndarray, view: View, inspection: Inspection, report
     sigma_px = _SMOOTHING_SHARE * cladding.mean_radius_px
     density = marked_density(inspection.labels, view, _CELLS, sigma_px * view.scale / side * _CELLS)
     top = _round_up(max(float(density.max()), _LEAST_TOP))
-    levels = np.clip(cv2.resize(density, (side, side)) * (255 / top), 0, 255).astype(np.uint8)
-    window[:] = _COLORS[levels]
+    levels = cv2.convertScaleAbs(density, alpha=255 / top)
+    cv2.applyColorMap(cv2.resize(levels, (side, side)), _COLORS, dst=window)
     _shade_outside(picture, view, inspection.grey.shape)
     for zone in record.zones:
         factor = zone.outer_radius_px / cladding.mean_radius_px
-        draw_ellipse(picture, view, cladding, factor, bgr(reporting.zone_colors, zone.name), 2)
+        draw_ellipse(picture, view, cladding, factor, bgr(reporting.zone_colors, zone.name), 1)
     draw_ellipse(picture, view, cladding, 1.0, _DARK, 1)
     for zone, turn_deg in zip(record.zones, _NAME_DEG, strict=False):
         _name_zone(picture, view, cladding, zone, turn_deg)
@@ -68,15 +80,12 @@ def draw_density(picture: np.ndarray, view: View, inspection: Inspection, report
 
 
 def _name_zone(picture: np.ndarray, view: View, cladding: Ellipse, zone: ZoneExtent, turn_deg: float) -> None:
-    """Write the zone's name on its outer ring, where the view shows it."""
-    turn, radius_px = math.radians(turn_deg), zone.outer_radius_px
+    """Write the zone's name on its outer ring, where the view has room for it."""
+    turn, radius_px, area = math.radians(turn_deg), zone.outer_radius_px, view.area
     place = from_frame(cladding, radius_px * math.cos(turn), -radius_px * math.sin(turn))
-    x, y = (round(value) for value in view.point(*(float(value) for value in place)))
-    half, height, area = _TEXT.width(zone.name) // 2 + 2, _TEXT.cap_px, view.area
-    box = Box(x - half, y - height // 2 - 3, x + half, y + height // 2 + 4)
-    if area.left < box.left and box.right < area.right and area.top < box.top and box.bottom < area.bottom:
-        fill_box(picture, box, WHITE, 0.85)
-        draw_text(picture, zone.name, box.left + 2, y + height // 2, _TEXT, BLACK)
+    x, y = view.point(*(float(value) for value in place))
+    if area.left + 40 < x < area.right - 40 and area.top + 10 < y < area.bottom - 10:
+        draw_name(picture, zone.name, (x, y), _TEXT, BLACK, WHITE)
 
 
 def _shade_outside(picture: np.ndarray, view: View, shape: tuple[int, int]) -> None:
@@ -98,8 +107,8 @@ def _shade_outside(picture: np.ndarray, view: View, shape: tuple[int, int]) -> N
 
 def _draw_legend(picture: np.ndarray, box: Box, top: float, note: str) -> None:
     bar_px = 160
-    bar = np.repeat(_COLORS[np.linspace(0, 255, bar_px).astype(int)][None], 12, axis=0)
-    picture[box.top : box.top + 12, box.left : box.left + bar_px] = bar
+    shades = np.linspace(0, 255, bar_px).astype(int)
+    picture[box.top : box.top + 12, box.left : box.left + bar_px] = _COLORS[shades, 0]
     cv2.rectangle(picture, (box.left, box.top), (box.left + bar_px - 1, box.top + 11), _DARK, 1)
     texts = [(f"{100 * share:g} %", share / top) for share in (0.0, top / 2, top)]
     for text, place in texts:

@@ -8,18 +8,17 @@ import cv2
 import numpy as np
 
 from records import InspectionRecord
-from reports.drawing import BLACK, PANEL, WHITE, TextStyle, View, bgr, draw_ellipse, draw_text, fill_box
-from reports.layout import Box, Point
+from reports.drawing import BLACK, PANEL, WHITE, TextStyle, View, bgr, draw_ellipse, draw_name
+from reports.layout import Point
 from settings import ReportingSettings
 from vision.geometry import from_frame
 
 _TEXT = TextStyle(0.45, 1)
 _ARROW_PX = 7
-_OPACITY = 0.75
-_PAD_PX = 4
 _FOOT_PX = 24  # from the dimension line of the cladding to the view's lower edge
 _LEAST_INNER_PX = 40  # a core that is drawn smaller is pointed at from outside
 _ACROSS_DEG = 30.0  # where the distance from core to cladding is drawn
+_LEAST_ROOM_PX = 70  # for the label of the distance from core to cladding, which else stands outside
 _LARGE_CORE_PX = 100  # the radius of a core from which its label fits inside
 
 
@@ -51,11 +50,13 @@ def draw_dimensions(picture: np.ndarray, view: View, record: InspectionRecord, r
     if not math.isfinite(core_px):
         return
     _dimension(picture, place(core_px, 180), place(core_px, 0))
-    x, above = place(core_px, 90)
-    height = above - 18 if core_px * view.scale < _LARGE_CORE_PX else place(0, 0)[1] - 20
-    _label(picture, f"core {length_text(2 * core_px, record)}", (x, height))
+    x, foot = place(core_px, 270)
+    is_large = core_px * view.scale > _LARGE_CORE_PX
+    _label(picture, f"core {length_text(2 * core_px, record)}", (x, place(0, 0)[1] + 20 if is_large else foot + 18))
     _dimension(picture, place(core_px, _ACROSS_DEG), place(radius_px, _ACROSS_DEG))
-    _label(picture, length_text(radius_px - core_px, record), place(0.5 * (core_px + radius_px), _ACROSS_DEG))
+    has_room = (radius_px - core_px) * view.scale > _LEAST_ROOM_PX
+    beside_px = 0.5 * (core_px + radius_px) if has_room else radius_px + 0.8 * _LEAST_ROOM_PX / view.scale
+    _label(picture, length_text(radius_px - core_px, record), place(beside_px, _ACROSS_DEG))
 
 
 def dimension_lines(record: InspectionRecord) -> list[str]:
@@ -115,9 +116,4 @@ def _line(picture: np.ndarray, start: Point, end: Point) -> None:
 
 
 def _label(picture: np.ndarray, text: str, middle: Point) -> None:
-    """White text on a dark box around ``middle``."""
-    half, height = _TEXT.width(text) // 2, _TEXT.cap_px
-    x, y = round(middle[0]), round(middle[1])
-    box = Box(x - half - _PAD_PX, y - height // 2 - _PAD_PX, x + half + _PAD_PX, y + (height + 1) // 2 + _PAD_PX)
-    fill_box(picture, box, PANEL, _OPACITY)
-    draw_text(picture, text, x - half, y + height // 2, _TEXT, WHITE)
+    draw_name(picture, text, middle, _TEXT, WHITE, PANEL)

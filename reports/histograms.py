@@ -13,7 +13,7 @@ from reports.drawing import BLACK, Color, TextStyle, bgr, draw_text
 from reports.layout import Box, Point
 from settings import ReportingSettings
 
-_SAMPLE_PX = 200_000
+_SAMPLE_PX = 60_000
 _BINS = 128
 _TEXT = TextStyle(0.42, 1)
 _GRID: Color = (215, 215, 215)
@@ -22,8 +22,11 @@ _TICKS = (0, 50, 100, 150, 200, 250)
 _LEGEND_PX = 96
 _FOOT_PX = 22
 _DARKENING = 0.72  # of the zone colours, which are made for a dark background
-# lengths of dashes and gaps in px, by zone: solid, dashed, dotted, dash-dot
-_DASHES: dict[str, tuple[int, ...]] = dict(zip(ZONE_NAMES, ((), (9, 5), (2, 4), (10, 4, 2, 4)), strict=True))
+_STEP_PX = 3.0  # of a line
+_SOLID, _DASHED, _DOTTED, _DASH_DOT = (
+    tuple(step == "-" for step in text) for text in ("-", "---  ", "-  ", "----  -  ")
+)
+_STYLES = dict(zip(ZONE_NAMES, (_SOLID, _DASHED, _DOTTED, _DASH_DOT), strict=True))
 
 
 def zone_histograms(grey: np.ndarray, zone_map: np.ndarray, labels: Sequence[int]) -> list[np.ndarray]:
@@ -35,7 +38,7 @@ def zone_histograms(grey: np.ndarray, zone_map: np.ndarray, labels: Sequence[int
     sample, zones = np.ascontiguousarray(grey[::step, ::step]), np.ascontiguousarray(zone_map[::step, ::step])
     result = []
     for label in labels:
-        counts = cv2.calcHist([sample], [0], cv2.compare(zones, label, cv2.CMP_EQ), [_BINS], [0, 256]).ravel()
+        counts = cv2.calcHist([sample], [0], cv2.inRange(zones, label, label), [_BINS], [0, 256]).ravel()
         result.append(counts / max(float(counts.sum()), 1.0))
     return result
 
@@ -57,23 +60,17 @@ def draw_histograms(picture: np.ndarray, box: Box, inspection: Inspection, repor
         smooth = np.convolve(shares, (0.25, 0.5, 0.25), "same")
         if smooth.max() > 0:
             y = plot.bottom - smooth / smooth.max() * (height - 6)
-            _draw_dashed(picture, list(zip(x.tolist(), y.tolist(), strict=True)), _DASHES[zone.name], color)
+            _draw_dashed(picture, list(zip(x.tolist(), y.tolist(), strict=True)), _STYLES[zone.name], color)
         left, baseline = plot.right + 14, plot.top + 14 + 22 * number
-        _draw_dashed(picture, [(left, baseline - 4), (left + 28, baseline - 4)], _DASHES[zone.name], color)
+        _draw_dashed(picture, [(left, baseline - 4), (left + 28, baseline - 4)], _STYLES[zone.name], color)
         draw_text(picture, zone.name, left + 34, baseline, _TEXT, BLACK)
 
 
-def _draw_dashed(picture: np.ndarray, points: Sequence[Point], dashes: Sequence[int], color: Color) -> None:
-    """A polyline, solid without ``dashes``, which are lengths of lines and gaps in turn."""
+def _draw_dashed(picture: np.ndarray, points: Sequence[Point], style: Sequence[bool], color: Color) -> None:
+    """A polyline in steps of a few pixels, of which those are drawn that ``style`` says, over and over."""
     line = np.array(points)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    ends = [0.0, along[-1]]
-    if dashes:
-        ends = np.concatenate([[0.0], np.cumsum(np.tile(dashes, math.ceil(along[-1] / sum(dashes))))])
-    for start, end in zip(ends[::2], ends[1::2], strict=False):
-        if start >= along[-1]:
-            break
-        inner = along[(along > start) & (along < end)]
-        places = np.concatenate([[start], inner, [min(end, along[-1])]])
-        part = np.column_stack([np.interp(places, along, line[:, k]) for k in (0, 1)])
-        cv2.polylines(picture, [np.round(part).astype(np.int32).reshape(-1, 1, 2)], False, color, 2, cv2.LINE_AA)
+    places = np.linspace(0, along[-1], max(2, round(along[-1] / _STEP_PX)))
+    walked = np.column_stack([np.interp(places, along, line[:, k]) for k in (0, 1)]).round().astype(np.int32)
+    steps = np.stack([walked[:-1], walked[1:]], axis=1)  # (steps, 2, 2)
+    cv2.polylines(picture, list(steps[np.resize(style, len(steps))]), False, color, 2)

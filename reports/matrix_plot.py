@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from records import InspectionRecord, ZoneCell
-from reports.drawing import BLACK, WHITE, Color, TextStyle, draw_text, fill_box, shortened
+from reports.drawing import BLACK, WHITE, Color, TextStyle, draw_text, shortened
 from reports.heading import HEADING_PX, draw_heading
 from reports.layout import Box
 
-_WIDTH_PX = 900
-_CELL_PX = (136, 66)  # across, down
-_BLOCK_PX = (440, 256)
+_WIDTH_PX = 800
+_CELL_PX = (120, 60)  # across, down
+_BLOCK_PX = (400, 240)
 _LEGEND_PX = 64
 _MARGIN_PX = 20
 _TEXT = TextStyle(0.42, 1)
@@ -32,7 +32,7 @@ _ARROW_PX = 26
 
 
 def matrix_picture(record: InspectionRecord) -> np.ndarray | None:
-    """Draw the heat map, (H, 900, 3) uint8 BGR; None when the record has no matrix.
+    """Draw the heat map, (H, 800, 3) uint8 BGR; None when the record has no matrix.
 
     A cell's tint says how much darker or brighter it is than the median of its zone's cells, its arrow points to
     where it gets brighter, and a thick frame with an exclamation mark says that it deviates.
@@ -73,25 +73,23 @@ def _draw_block(picture: np.ndarray, cells: Sequence[ZoneCell], left: int, top: 
 
 
 def _draw_cell(picture: np.ndarray, cell: ZoneCell, box: Box, tint: float) -> None:
-    fill_box(picture, box, _tinted(tint))
     corners = (box.left, box.top), (box.right, box.bottom)
+    cv2.rectangle(picture, *corners, _tinted(tint), cv2.FILLED)
     cv2.rectangle(picture, *corners, BLACK if cell.deviates else _LINE, 3 if cell.deviates else 1)
     if not math.isfinite(tint):
-        draw_text(picture, "no pixels", box.left + 10, box.top + 38, _TEXT, _DARK)
+        draw_text(picture, "no pixels", box.left + 10, box.top + 35, _TEXT, _DARK)
         return
     lines = [f"{cell.mean_grey:.1f}", f"spread {cell.spread_grey:.1f}"]
     if cell.defect_area_px:
-        marks = (
-            f"{cell.defect_count} defect{'s' * (cell.defect_count > 1)}" if cell.defect_count else "part of a defect"
-        )
+        marks = f"{cell.defect_count} defect{'s' * (cell.defect_count > 1)}" if cell.defect_count else "defect"
         lines.append(f"{marks}, {share_text(cell.defect_area_px / max(cell.area_px, 1))}")
     for number, line in enumerate(lines):
         style = _NAME if number == 0 else _TEXT
         text = shortened(line, box.right - box.left - 14, style)
-        draw_text(picture, text, box.left + 8, box.top + 20 + 18 * number, style, BLACK)
-    _draw_arrow(picture, cell, (box.right - 44, box.top + 17))
+        draw_text(picture, text, box.left + 8, box.top + 18 + 17 * number, style, BLACK)
+    _draw_arrow(picture, cell, (box.right - 36, box.top + 15))
     if cell.deviates:
-        _draw_sign(picture, (box.right - 15, box.top + 16))
+        _draw_sign(picture, (box.right - 12, box.top + 13))
 
 
 def share_text(share: float) -> str:
@@ -122,14 +120,13 @@ def _draw_sign(picture: np.ndarray, middle: tuple[int, int]) -> None:
 def _draw_legend(picture: np.ndarray, top: int) -> None:
     y = top + 12
     x = _MARGIN_PX
-    for step in range(80):
-        fill_box(picture, Box(x + 60 + step, y - 10, x + 61 + step, y + 4), _tinted(step / 39.5 - 1))
+    picture[y - 10 : y + 4, x + 54 : x + 135] = [_tinted(step / 40) for step in range(-40, 41)]
     draw_text(picture, "darker", x, y, _TEXT, BLACK)
-    draw_text(picture, "brighter than the median of the zone's cells", x + 150, y, _TEXT, BLACK)
-    cv2.arrowedLine(picture, (x + 480, y - 4), (x + 506, y - 4), _DARK, 1, cv2.LINE_AA, tipLength=0.2)
-    draw_text(picture, "towards brighter", x + 514, y, _TEXT, BLACK)
-    _draw_sign(picture, (x + 666, y - 4))
-    draw_text(picture, "deviates from the others", x + 682, y, _TEXT, BLACK)
+    draw_text(picture, "brighter than the zone's median", x + 150, y, _TEXT, BLACK)
+    cv2.arrowedLine(picture, (x + 390, y - 4), (x + 416, y - 4), _DARK, 1, cv2.LINE_AA, tipLength=0.2)
+    draw_text(picture, "towards brighter", x + 424, y, _TEXT, BLACK)
+    _draw_sign(picture, (x + 570, y - 4))
+    draw_text(picture, "deviates from the other cells", x + 586, y, _TEXT, BLACK)
     note = "Mean and spread of grey levels; defects by centroid, and the share of the cell that they cover."
     draw_text(picture, note, x, y + 26, _TEXT, _DARK)
 

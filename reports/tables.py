@@ -79,7 +79,6 @@ MATRIX_COLUMNS = (
     "Gradient_Y_grey_per_px",
     "Defect_Count",
     "Defect_Area_px",
-    "Defect_Area_um2",
     "Deviates",
 )
 
