@@ -61,6 +61,8 @@ class Fiber:
     core_source: str = "unknown"  # measured | nominal | unknown
     method: str = "rays"  # rays | contour
     score: float = 0.0  # share of rays that the ellipse explains, 0..1
+    core_x_px: float = NAN  # centre of a measured core in the image, where its edge is even enough to tell
+    core_y_px: float = NAN
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from records import InspectionRecord
 from reports.drawing import BLACK, PANEL, WHITE, TextStyle, View, bgr, draw_ellipse, draw_name
 from reports.layout import Point
 from settings import ReportingSettings
-from vision.geometry import from_frame
+from vision.geometry import from_frame, to_frame
 
 _TEXT = TextStyle(0.45, 1)
 _ARROW_PX = 7
@@ -30,10 +31,13 @@ def draw_dimensions(picture: np.ndarray, view: View, record: InspectionRecord, r
         color = bgr(reporting.zone_colors, zone.name)
         draw_ellipse(picture, view, cladding, zone.outer_radius_px / radius_px, color, 1)
     core_px = 0.5 * fiber.core_diameter_px
-    for factor in (1.0, core_px / radius_px):
+    core = cladding
+    if math.isfinite(fiber.core_x_px):
+        core = replace(cladding, x_px=fiber.core_x_px, y_px=fiber.core_y_px)
+    for outline, factor in ((cladding, 1.0), (core, core_px / radius_px)):
         if math.isfinite(factor):
-            draw_ellipse(picture, view, cladding, factor, BLACK, 2)
-            draw_ellipse(picture, view, cladding, factor, WHITE, 1)
+            draw_ellipse(picture, view, outline, factor, BLACK, 2)
+            draw_ellipse(picture, view, outline, factor, WHITE, 1)
 
     def place(frame_px: float, turn_deg: float) -> Point:
         """Where the end of a radius of the fibre frame lies; angle counter-clockwise from +x."""
@@ -69,6 +73,10 @@ def dimension_lines(record: InspectionRecord) -> list[str]:
             f"Core diameter: {length_text(2 * core_px, record)} ({fiber.core_source})",
             f"Core edge to cladding edge: {length_text(radius_px - core_px, record)}",
         ]
+    if math.isfinite(fiber.core_x_px):
+        u, v = to_frame(cladding, fiber.core_x_px, fiber.core_y_px)
+        direction = math.degrees(math.atan2(-v, u)) % 360
+        lines.append(f"Core off centre by {length_text(math.hypot(u, v), record, 2)}, towards {direction:.0f} deg")
     lines += [
         f"Cladding diameter: {length_text(2 * radius_px, record)}",
         f"Cladding axes: {length_text(cladding.major_px, record)} and {length_text(cladding.minor_px, record)}, "
@@ -85,11 +93,11 @@ def dimension_lines(record: InspectionRecord) -> list[str]:
     return lines
 
 
-def length_text(length_px: float, record: InspectionRecord) -> str:
+def length_text(length_px: float, record: InspectionRecord, decimals: int = 1) -> str:
     """A length of the fibre frame as text: in um, without a scale in px."""
     if record.scale.known:
-        return f"{length_px * record.scale.um_per_px:.1f} um"
-    return f"{length_px:.1f} px"
+        return f"{length_px * record.scale.um_per_px:.{decimals}f} um"
+    return f"{length_px:.{decimals}f} px"
 
 
 def _dimension(picture: np.ndarray, start: Point, end: Point) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -65,6 +66,11 @@ def test_dimensions_are_those_of_the_record_in_um_and_without_a_scale_in_px():
         "top 170, bottom 190 px",
     ):
         assert part in text
+    assert "off centre" not in text
+    moved = dataclasses.replace(record.fiber, core_x_px=250.0, core_y_px=167.0)
+    moved_um = 3.0 * math.sqrt(200 / 220) * um
+    lines = dimension_lines(dataclasses.replace(record, fiber=moved))
+    assert f"Core off centre by {moved_um:.2f} um, towards 90 deg" in lines
     unscaled = "\n".join(dimension_lines(dataclasses.replace(record, scale=Scale())))
     assert " um" not in unscaled and "Core diameter: 40.1 px" in unscaled
     nocore = dataclasses.replace(record, fiber=dataclasses.replace(record.fiber, core_diameter_px=NAN))
