@@ -18,7 +18,7 @@ from vision.zoning import Box
 SIDE = 3
 CELLS = SIDE * SIDE
 LEAST_OTHERS = 3  # cells that a cell must have to be compared with
-SAMPLE_PX = 10_000  # pixels of a zone's bounding box that its grey levels are taken from
+SAMPLE_PX = 8_000  # pixels of a zone's bounding box that its grey levels are taken from
 LEAST_SHAPE = 1e-6  # determinant of a cell's second moments over their product: below, its pixels lie on one line
 _OTHERS = np.array([[other for other in range(CELLS) if other != cell] for cell in range(CELLS)])
 
@@ -66,8 +66,8 @@ def zone_matrix(
     plane that fits the grey levels best, so that noise averages out) are those of evenly taken pixels, of all in a
     small zone. A cell without any has area 0 and undefined grey levels.
 
-    A cell deviates when its mean or its spread lies farther from the median of the other cells than
-    ``deviation_sigma`` of their robust spreads (and of its own sampling error), and by more than
+    A cell deviates when its mean lies farther from the median of the other cells, or its spread farther above it,
+    than ``deviation_sigma`` of their robust spreads (and of its own sampling error), and by more than
     ``min_difference_grey``. What is round and centred, such as the core or the dark edge, is taken off before: it
     belongs to the fibre, and the cells see different radii of it. Light that falls off to one side spreads the means
     of all cells and with them the limit: by a slope alone no cell is more than 1.4 spreads away, so it does not alarm.
@@ -152,15 +152,22 @@ def _levels(
 
 
 def _deviating(level: np.ndarray, unrest: np.ndarray, count: np.ndarray, settings: MatrixSettings) -> np.ndarray:
-    """Which cells (9,) bool stand out by their mean level or their unrest; NaN in cells without pixels."""
-    stands_out = np.zeros(CELLS, bool)
+    """Which cells (9,) bool stand out by their mean level or are more restless; NaN in cells without pixels."""
     seen = np.maximum(count, 1)
     noise = nanmedian(unrest[_OTHERS])
-    for values, error in ((level, noise / np.sqrt(seen)), (unrest, noise / np.sqrt(2 * seen))):
-        others = values[_OTHERS]
-        middle = nanmedian(others)
-        sigma = np.hypot(SPREAD * nanmedian(np.abs(others - middle[:, None])), error)
-        stands_out |= np.abs(values - middle) > np.maximum(
-            settings.deviation_sigma * sigma, settings.min_difference_grey
-        )
+    level_off, level_sigma = _off(level)
+    unrest_off, unrest_sigma = _off(unrest)
+    stands_out = np.zeros(CELLS, bool)
+    for off, sigma in (
+        (np.abs(level_off), np.hypot(level_sigma, noise / np.sqrt(seen))),
+        (unrest_off, np.hypot(unrest_sigma, noise / np.sqrt(2 * seen))),
+    ):
+        stands_out |= off > np.maximum(settings.deviation_sigma * sigma, settings.min_difference_grey)
     return stands_out & (np.count_nonzero(count[_OTHERS], axis=1) >= LEAST_OTHERS)
+
+
+def _off(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far each cell (9,) lies above the median of the others, and their robust spread."""
+    others = values[_OTHERS]
+    middle = nanmedian(others)
+    return values - middle, SPREAD * nanmedian(np.abs(others - middle[:, None]))

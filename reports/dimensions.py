@@ -36,8 +36,9 @@ def draw_dimensions(picture: np.ndarray, view: View, record: InspectionRecord, r
         core = replace(cladding, x_px=fiber.core_x_px, y_px=fiber.core_y_px)
     for outline, factor in ((cladding, 1.0), (core, core_px / radius_px)):
         if math.isfinite(factor):
-            draw_ellipse(picture, view, outline, factor, BLACK, 2)
-            draw_ellipse(picture, view, outline, factor, WHITE, 1)
+            rim = 1.2 / (view.scale * radius_px)
+            for beside, color in ((-rim, BLACK), (rim, BLACK), (0.0, WHITE)):  # faster than a thick black line below
+                draw_ellipse(picture, view, outline, max(factor + beside, 0.0), color, 1)
 
     def place(frame_px: float, turn_deg: float) -> Point:
         """Where the end of a radius of the fibre frame lies; angle counter-clockwise from +x."""
@@ -59,7 +60,7 @@ def draw_dimensions(picture: np.ndarray, view: View, record: InspectionRecord, r
     _label(picture, f"core {length_text(2 * core_px, record)}", (x, place(0, 0)[1] + 20 if is_large else foot + 18))
     _dimension(picture, place(core_px, _ACROSS_DEG), place(radius_px, _ACROSS_DEG))
     has_room = (radius_px - core_px) * view.scale > _LEAST_ROOM_PX
-    beside_px = 0.5 * (core_px + radius_px) if has_room else radius_px + 0.8 * _LEAST_ROOM_PX / view.scale
+    beside_px = 0.5 * (core_px + radius_px) if has_room else radius_px + 0.6 * _LEAST_ROOM_PX / view.scale
     _label(picture, length_text(radius_px - core_px, record), place(beside_px, _ACROSS_DEG))
 
 

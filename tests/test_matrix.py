@@ -191,6 +191,12 @@ def test_a_restless_cell_deviates_by_its_spread():
     assert [(c.row, c.column) for c in cells[:9] if c.deviates] == [(0, 0)]
 
 
+def test_a_calmer_cell_does_not_deviate():
+    grey = noise(2, sigma=9.0)
+    grey[60:82, 88:110] = 110
+    assert not any(cell.deviates for cell in cells_of(grey)[0])
+
+
 @pytest.mark.parametrize(("along_x", "along_y"), [(0.3, 0.0), (0.0, -0.3), (0.2, 0.2)])
 def test_light_that_falls_off_to_one_side_does_not_alarm(along_x, along_y):
     rows, columns = np.indices(SHAPE)
