@@ -18,7 +18,7 @@ from vision.zoning import Box
 SIDE = 3
 CELLS = SIDE * SIDE
 LEAST_OTHERS = 3  # cells that a cell must have to be compared with
-SAMPLE_PX = 8_000  # pixels of a zone's bounding box that its grey levels are taken from
+SAMPLE_PX = 6_000  # pixels of a zone that its grey levels are taken from
 LEAST_SHAPE = 1e-6  # determinant of a cell's second moments over their product: below, its pixels lie on one line
 _OTHERS = np.array([[other for other in range(CELLS) if other != cell] for cell in range(CELLS)])
 
@@ -64,7 +64,7 @@ def zone_matrix(
     ``grey`` and ``zone_map`` are (H, W) uint8, ``labels`` (H, W) uint16; ``box`` is the picture without black margins.
     Areas and defects count every pixel of the zone in a cell. Mean, standard deviation and gradients (those of the
     plane that fits the grey levels best, so that noise averages out) are those of evenly taken pixels, of all in a
-    small zone. A cell without any has area 0 and undefined grey levels.
+    small zone. A cell without any has undefined grey levels; in the middle of a thin ring its area is 0.
 
     A cell deviates when its mean lies farther from the median of the other cells, or its spread farther above it,
     than ``deviation_sigma`` of their robust spreads (and of its own sampling error), and by more than
@@ -86,7 +86,8 @@ def zone_matrix(
         inside = marked_zone == zone.label
         marks = np.bincount(grid.cell_of(marked_rows[inside], marked_columns[inside]), minlength=CELLS)
         counts = _defect_counts(grid, zone, defects)
-        levels = _levels(grey, zone_map, zone.label, grid, cladding, settings)
+        step = max(1, math.isqrt(sum(areas) // SAMPLE_PX))
+        levels = _levels(grey, zone_map, zone.label, grid, step, cladding, settings)
         cells += [
             ZoneCell(
                 zone.name,
@@ -120,10 +121,16 @@ def _defect_counts(grid: _Grid, zone: ZoneExtent, defects: Sequence[Defect]) -> 
 
 
 def _levels(
-    grey: np.ndarray, zone_map: np.ndarray, label: int, grid: _Grid, cladding: Ellipse, settings: MatrixSettings
+    grey: np.ndarray,
+    zone_map: np.ndarray,
+    label: int,
+    grid: _Grid,
+    step: int,
+    cladding: Ellipse,
+    settings: MatrixSettings,
 ) -> _Levels:
+    """Levels of the pixels of one zone in every ``step``-th row and column."""
     top, bottom, left, right = (int(v) for v in (*grid.rows[[0, -1]], *grid.columns[[0, -1]]))
-    step = max(1, math.isqrt((bottom - top) * (right - left) // SAMPLE_PX))
     sample = np.s_[top:bottom:step, left:right:step]
     own = np.flatnonzero(zone_map[sample] == label)
     y, x = np.divmod(own, max(len(range(left, right, step)), 1))

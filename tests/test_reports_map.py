@@ -171,6 +171,8 @@ def test_a_deviating_cell_has_a_thick_frame_and_a_sign_and_no_other_has():
     changed = (np.abs(calm.astype(int) - found).sum(axis=2) > 100)[120:, :380]
     rows, columns = np.nonzero(changed)
     assert rows.size > 300
+    assert calm[112 + 2 * 60 + 30, 19 + 240 : 22 + 240].any()
+    assert not found[112 + 2 * 60 + 30, 19 + 240 : 22 + 240].any()
     assert rows.min() + 120 >= 112 + 2 * 60 - 4 and columns.min() >= 20 + 2 * 120 - 4
 
 
