@@ -126,7 +126,7 @@ def _draw_legend(picture: np.ndarray, top: int) -> None:
     cv2.arrowedLine(picture, (x + 390, y - 4), (x + 416, y - 4), _DARK, 1, cv2.LINE_AA, tipLength=0.2)
     draw_text(picture, "towards brighter", x + 424, y, _TEXT, BLACK)
     _draw_sign(picture, (x + 570, y - 4))
-    draw_text(picture, "deviates from the other cells", x + 586, y, _TEXT, BLACK)
+    draw_text(picture, "deviates from the others", x + 586, y, _TEXT, BLACK)
     note = "Mean and spread of grey levels; defects by centroid, and the share of the cell that they cover."
     draw_text(picture, note, x, y + 26, _TEXT, _DARK)
 
