@@ -18,7 +18,7 @@ from vision.zoning import Box
 SIDE = 3
 CELLS = SIDE * SIDE
 LEAST_OTHERS = 3  # cells that a cell must have to be compared with
-SAMPLE_PX = 6_000  # pixels of a zone that its grey levels are taken from
+SAMPLE_PX = 4_000  # pixels of a zone that its grey levels are taken from
 LEAST_SHAPE = 1e-6  # determinant of a cell's second moments over their product: below, its pixels lie on one line
 _OTHERS = np.array([[other for other in range(CELLS) if other != cell] for cell in range(CELLS)])
 
@@ -86,7 +86,7 @@ def zone_matrix(
         inside = marked_zone == zone.label
         marks = np.bincount(grid.cell_of(marked_rows[inside], marked_columns[inside]), minlength=CELLS)
         counts = _defect_counts(grid, zone, defects)
-        step = max(1, math.isqrt(sum(areas) // SAMPLE_PX))
+        step = max(1, math.ceil(math.sqrt(sum(areas) / SAMPLE_PX)))
         levels = _levels(grey, zone_map, zone.label, grid, step, cladding, settings)
         cells += [
             ZoneCell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import cv2
@@ -23,9 +24,7 @@ _LEGEND_PX = 96
 _FOOT_PX = 22
 _DARKENING = 0.72  # of the zone colours, which are made for a dark background
 _STEP_PX = 3.0  # of a line
-_SOLID, _DASHED, _DOTTED, _DASH_DOT = (
-    tuple(step == "-" for step in text) for text in ("-", "---  ", "-  ", "----  -  ")
-)
+_SOLID, _DASHED, _DOTTED, _DASH_DOT = "-", "---  ", "-  ", "----  -  "
 _STYLES = dict(zip(ZONE_NAMES, (_SOLID, _DASHED, _DOTTED, _DASH_DOT), strict=True))
 
 
@@ -66,11 +65,16 @@ def draw_histograms(picture: np.ndarray, box: Box, inspection: Inspection, repor
         draw_text(picture, zone.name, left + 34, baseline, _TEXT, BLACK)
 
 
-def _draw_dashed(picture: np.ndarray, points: Sequence[Point], style: Sequence[bool], color: Color) -> None:
-    """A polyline in steps of a few pixels, of which those are drawn that ``style`` says, over and over."""
+def _draw_dashed(picture: np.ndarray, points: Sequence[Point], style: str, color: Color) -> None:
+    """A polyline in steps of a few pixels; each character of ``style`` is a step, drawn where it is a hyphen."""
     line = np.array(points)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     places = np.linspace(0, along[-1], max(2, round(along[-1] / _STEP_PX)))
     walked = np.column_stack([np.interp(places, along, line[:, k]) for k in (0, 1)]).round().astype(np.int32)
-    steps = np.stack([walked[:-1], walked[1:]], axis=1)  # (steps, 2, 2)
-    cv2.polylines(picture, list(steps[np.resize(style, len(steps))]), False, color, 2)
+    if style == _SOLID:
+        pieces = [walked]
+    else:
+        dashes = [(dash.start(), dash.end()) for dash in re.finditer("-+", style)]
+        starts = range(0, len(walked), len(style))
+        pieces = [walked[start + first : start + end + 1] for start in starts for first, end in dashes]
+    cv2.polylines(picture, [piece for piece in pieces if len(piece) > 1], False, color, 2)

@@ -82,11 +82,11 @@ def _draw_cell(picture: np.ndarray, cell: ZoneCell, box: Box, tint: float) -> No
     lines = [f"{cell.mean_grey:.1f}", f"spread {cell.spread_grey:.1f}"]
     if cell.defect_area_px:
         marks = f"{cell.defect_count} defect{'s' * (cell.defect_count > 1)}" if cell.defect_count else "defect"
-        lines.append(f"{marks}, {share_text(cell.defect_area_px / max(cell.area_px, 1))}")
+        text = f"{marks}, {share_text(cell.defect_area_px / max(cell.area_px, 1))}"
+        lines.append(shortened(text, box.right - box.left - 14, _TEXT))
     for number, line in enumerate(lines):
         style = _NAME if number == 0 else _TEXT
-        text = shortened(line, box.right - box.left - 14, style)
-        draw_text(picture, text, box.left + 8, box.top + 18 + 17 * number, style, BLACK)
+        draw_text(picture, line, box.left + 8, box.top + 18 + 17 * number, style, BLACK)
     _draw_arrow(picture, cell, (box.right - 36, box.top + 15))
     if cell.deviates:
         _draw_sign(picture, (box.right - 12, box.top + 13))
