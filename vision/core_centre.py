@@ -9,11 +9,11 @@ from records import Ellipse
 from vision.geometry import fit_ring, unwrap
 from vision.robust import medians
 
-RAYS = 180
+RAYS = 90
 REACH_SHARE, REACH_PX = 0.05, 3.0  # how far from its mean radius the edge is looked for: of the cladding's, at least px
 SPACING_PX, SPACING_SHARE = 0.25, 1 / 400
 SMOOTHING_PX, SMOOTHING_SHARE = 1.0, 0.008  # along the ray
-SMOOTHING_RAYS = 2.0
+SMOOTHING_RAYS = 1.0
 TOLERANCE_PX, TOLERANCE_SHARE = 0.4, 0.004  # how far the edge may lie off the fitted ring
 LEAST_AGREEMENT = 0.6  # of the rays must lie on it
 
@@ -33,9 +33,10 @@ def measure_core_centre(grey: np.ndarray, cladding: Ellipse, core_diameter_px: f
     visible = np.isfinite(polar).all(axis=1)
     if visible.mean() < LEAST_AGREEMENT:
         return None
-    polar[~visible] = medians(np.ascontiguousarray(polar[visible].T))
-    around = cv2.copyMakeBorder(polar, 8, 8, 0, 0, cv2.BORDER_WRAP)
-    smooth = cv2.GaussianBlur(around, (0, 0), sigmaX=smoothing / spacing, sigmaY=SMOOTHING_RAYS)[8:-8]
+    if not visible.all():
+        polar[~visible] = medians(np.ascontiguousarray(polar[visible].T))
+    around = cv2.copyMakeBorder(polar, 4, 4, 0, 0, cv2.BORDER_WRAP)
+    smooth = cv2.GaussianBlur(around, (0, 0), sigmaX=smoothing / spacing, sigmaY=SMOOTHING_RAYS)[4:-4]
     slope = np.gradient(smooth, spacing, axis=1)
     middle = int(np.argmin(np.abs(radii - core_px)))
     slope *= np.sign(np.median(slope[:, middle]))
