@@ -11,6 +11,7 @@ import numpy as np
 from records import NAN, Fiber, ZoneExtent
 from vision import fields
 from vision.core import measure_core_px
+from vision.core_centre import measure_core_centre
 from vision.fields import WorkingCrop
 from vision.geometry import Box
 from vision.localization import locate_cladding
@@ -56,7 +57,9 @@ def locate(
     core_px = measure_core_px(image.grey, cladding, nominal_px, settings.core)
     source = "measured" if math.isfinite(core_px) else "nominal" if math.isfinite(nominal_px) else "unknown"
     core_px = nominal_px if source == "nominal" else core_px
-    fiber = Fiber(cladding, core_px, source, found.method, found.score)
+    centre = measure_core_centre(image.grey, cladding, core_px) if source == "measured" else None
+    core_x_px, core_y_px = centre or (NAN, NAN)
+    fiber = Fiber(cladding, core_px, source, found.method, found.score, core_x_px, core_y_px)
     return Located(fiber, found.score)
 
 

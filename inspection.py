@@ -23,6 +23,7 @@ from batchwide.optics_dirt import OpticsSpot, with_optics_marked
 from calibration import Calibration
 from errors import UnreadableImage
 from grading.acceptance import judge
+from grading.matrix import zone_matrix
 from image_processing import Located, detect, locate
 from records import (
     LOCALIZATION_FAILED,
@@ -159,6 +160,21 @@ def inspect_image(
             size_uncertainty_um=uncertainty if scale.known else 0.0,
             hindrance=_too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable,
         )
+    defects = tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1))
+    labels, matrix = _relabelled(found.labels, judgement.defects), ()
+    if config.matrix.enabled:
+        with clock.step("Zone Matrix"):
+            matrix = zone_matrix(
+                prepared.grey,
+                zoning.zone_map,
+                labels,
+                box=zoning.box,
+                cladding=fiber.cladding,
+                scale=scale,
+                zones=zoning.zones,
+                defects=defects,
+                settings=config.matrix,
+            )
     record = replace(
         record,
         status=judgement.status,
@@ -166,14 +182,15 @@ def inspect_image(
         fiber=fiber,
         scale=scale,
         zones=zoning.zones,
-        defects=tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1)),
+        defects=defects,
+        matrix=matrix,
         warnings=tuple(warnings),
         marginal=judgement.marginal,
         focus_score=focus,
         fingerprint=fingerprint(prepared.grey, fiber.cladding),
         processing_time_s=time.perf_counter() - started,
     )
-    return Inspection(record, prepared.grey, zoning.zone_map, _relabelled(found.labels, judgement.defects))
+    return Inspection(record, prepared.grey, zoning.zone_map, labels)
 
 
 def _blank_record(name: str, settings: InspectionSettings, status: str, reason: str) -> InspectionRecord:

@@ -62,6 +62,8 @@ class Fiber:
     core_source: str = "unknown"  # measured | nominal | unknown
     method: str = "rays"  # rays | contour
     score: float = 0.0  # share of rays that the ellipse explains, 0..1
+    core_x_px: float = NAN  # centre of a measured core in the image, where its edge is even enough to tell
+    core_y_px: float = NAN
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,27 @@ class Defect:
 
 
 @dataclass(frozen=True)
+class ZoneCell:
+    """One of the 3 x 3 cells that the bounding box of an inspected zone is split into: the zone's pixels in it.
+
+    Gradients are grey levels per image pixel, y down. Without a pixel the grey levels are NaN.
+    """
+
+    zone: str
+    row: int  # 0 top .. 2 bottom
+    column: int  # 0 left .. 2 right
+    area_px: int
+    mean_grey: float
+    spread_grey: float  # standard deviation
+    gradient_x_grey_per_px: float
+    gradient_y_grey_per_px: float
+    defect_count: int  # by centroid
+    defect_area_px: int
+    deviates: bool
+    area_um2: float = NAN
+
+
+@dataclass(frozen=True)
 class Provenance:
     """By what and whom an image was judged, as a report or certificate states it; empty where it is not known."""
 
@@ -152,6 +175,7 @@ class InspectionRecord:
     scale: Scale = field(default_factory=Scale)
     zones: tuple[ZoneExtent, ...] = ()
     defects: tuple[Defect, ...] = ()
+    matrix: tuple[ZoneCell, ...] = ()  # nine per inspected zone, row by row; empty where it was not asked for
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     marginal: bool = False  # the verdict would turn within the uncertainty of a size
@@ -182,10 +206,12 @@ class InspectionRecord:
     def from_dict(cls, data: dict[str, Any]) -> InspectionRecord:
         """Inverse of :meth:`to_dict`; raises ValueError for what no inspection writes."""
         record = build(cls, data)
-        zones = {item.name for item in record.zones} | {item.zone for item in record.defects}
+        zones = {item.name for item in record.zones} | {item.zone for item in (*record.defects, *record.matrix)}
         kinds = {item.kind for item in record.defects}
         if record.status not in STATUSES or not (zones <= {*ZONE_NAMES} and kinds <= {*DEFECT_CLASSES}):
             raise ValueError("a status, zone or class of defect is none")
+        if any(not (0 <= cell.row < 3 and 0 <= cell.column < 3) for cell in record.matrix):
+            raise ValueError("a cell lies outside of its matrix")
         if not _is_path(record.image_path) or not _is_path(record.result_name) or {*record.result_name} & {*"/\\"}:
             raise ValueError("a name is none that a file can have")
         return record

@@ -34,10 +34,12 @@ from image_io import read_picture, write_bytes, write_png
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
 from reports.comparison_table import comparison_table
+from reports.face_map import map_picture
 from reports.face_picture import face_jpeg
 from reports.html_report import write_html_report
+from reports.matrix_plot import matrix_picture
 from reports.polar_plot import polar_picture
-from reports.tables import csv_bytes, detail_table, in_table_order, summary_table
+from reports.tables import csv_bytes, detail_table, in_table_order, matrix_table, summary_table
 from settings import ReportingSettings
 
 SUMMARY_NAME = "summary_report.csv"
@@ -46,6 +48,7 @@ RUN_NAME = "run.json"
 WORKBOOK_NAME = "summary_report.xlsx"
 CERTIFICATE_NAME = "certificate.pdf"
 TABLE_ENDING = "_report.csv"
+MATRIX_ENDING = "_matrix.csv"
 CERTIFICATE_ENDING = "_certificate.pdf"
 _TAIL_BYTES = 1 << 16  # of a PDF, which hold its properties
 
@@ -70,9 +73,10 @@ def write_image_files(
     """Write the files of one image into ``details_dir``, all named ``<stem>_...``; the folder is made when missing.
 
     Its parent is not: where it was removed in mid-run, a new one would hold only part of the results. Always the table
-    of defects; the annotated picture and the polar plot as ``reporting`` says; label image and zone map with
-    ``save_masks``, each zone as a sub-image with ``save_zones``. What the inspection has no data for is left out: an
-    unreadable image has only an empty table. Raises :class:`OutputError`.
+    of defects, and table and heat map of the matrix that the record has; the annotated picture, the polar plot and the
+    map of the end face as ``reporting`` says; label image and zone map with ``save_masks``, each zone as a sub-image
+    with ``save_zones``. What the inspection has no data for is left out: an unreadable image has only an empty table.
+    Raises :class:`OutputError`.
     """
     _make_folder(details_dir)
     record, compression = inspection.record, reporting.png_compression
@@ -81,6 +85,9 @@ def write_image_files(
         pictures["annotated"] = annotated_picture(inspection, reporting)
     if reporting.plots:
         pictures["polar"] = polar_picture(record, reporting)
+    if reporting.face_map:
+        pictures["map"] = map_picture(inspection, reporting)
+    pictures["matrix"] = matrix_picture(record)
     if save_masks:
         pictures["labels"] = _row_numbers(inspection)
         pictures["zones"] = inspection.zone_map
@@ -91,6 +98,8 @@ def write_image_files(
             write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
     if reporting.face_image and inspection.grey is not None:
         write_bytes(details_dir / f"{stem}_face.jpg", face_jpeg(inspection.grey))
+    if record.matrix:
+        write_bytes(details_dir / f"{stem}{MATRIX_ENDING}", csv_bytes(matrix_table(record.matrix)))
     # the last one, because --resume takes it as proof that all are there
     write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
@@ -110,15 +119,19 @@ def zone_image(inspection: Inspection, zone: ZoneExtent) -> np.ndarray | None:
 
 
 def rewrite_image_tables(record: InspectionRecord, details_dir: Path, reporting: ReportingSettings) -> None:
-    """Write again what a record alone tells of an image: its table of defects, and its polar plot where there is one.
+    """Write again what a record alone tells of an image: its tables, and those of its plots that are there.
 
     Raises :class:`OutputError`.
     """
-    write_bytes(details_dir / f"{record.result_name}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
-    plot = details_dir / f"{record.result_name}_polar.png"
-    picture = polar_picture(record, reporting) if plot.exists() else None
-    if picture is not None:
-        write_png(plot, picture, reporting.png_compression)
+    stem = details_dir / record.result_name
+    if record.matrix:
+        write_bytes(Path(f"{stem}{MATRIX_ENDING}"), csv_bytes(matrix_table(record.matrix)))
+    write_bytes(Path(f"{stem}{TABLE_ENDING}"), csv_bytes(detail_table(record.defects)))
+    drawn = {"polar": lambda: polar_picture(record, reporting), "matrix": lambda: matrix_picture(record)}
+    for suffix, draw in drawn.items():
+        path = Path(f"{stem}_{suffix}.png")
+        if path.exists() and (picture := draw()) is not None:
+            write_png(path, picture, reporting.png_compression)
 
 
 def write_certificate(record: InspectionRecord, details_dir: Path) -> None:

@@ -61,6 +61,15 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class MatrixSettings:
+    """When a cell of a zone's 3 x 3 matrix deviates from the others."""
+
+    enabled: bool
+    deviation_sigma: float
+    min_difference_grey: float
+
+
+@dataclass(frozen=True)
 class PitEvidence:
     """Weights of the log odds that a compact mark is a pit and no contamination."""
 
@@ -115,6 +124,7 @@ class ReportingSettings:
     annotated_image: bool
     face_image: bool
     plots: bool
+    face_map: bool
     zone_colors: Mapping[str, str]
     class_colors: Mapping[str, str]
     status_colors: Mapping[str, str]
@@ -282,6 +292,7 @@ class Config:
     localization: LocalizationSettings
     detection: DetectionSettings
     measurement: Measurement
+    matrix: MatrixSettings
     classification: Classification
     calibration: CalibrationSettings
     camera: CameraSettings

@@ -96,7 +96,7 @@ def _row(record: InspectionRecord) -> Row:
         shortened(record.serial_number, 3 * 60, 7),
         shortened(record.port, 60, 7),
         record.status.upper() if lost else record.status,
-        "-" if lost else str(len(record.defects)),
+        "-" if lost else str(len(record.counted_defects)),
         shortened("; ".join(record.reasons), 3 * 145, 7),
     )
     return Row(cells, bold=record.status == FAIL or lost, shade=SHADE if lost else "")

@@ -196,7 +196,7 @@ def _add_picture(flow: Flow, picture: np.ndarray | None) -> None:
 
 
 def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
-    count = len(record.defects)
+    count = len(record.counted_defects)
     inspected = record.status in (PASS, FAIL) or record.fiber is not None
     marks = f"; {count or 'no'} mark{'' if count == 1 else 's'} found" if inspected else ""
     flow.title(f"Verdict: {record.status}{marks}")
@@ -207,7 +207,7 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
             flow.line(f"and {len(texts) - _ALWAYS_READ} more", size=8.5)
     if record.status == PASS and not record.reasons:
         flow.paragraph("No rule is violated.", size=8.5)
-    if any(defect.marginal for defect in record.defects):
+    if any(defect.marginal for defect in record.counted_defects):
         text = "Marginal marks have a size within its own uncertainty of a limit: they need a second look."
         flow.paragraph(text, size=8.5)
 
@@ -233,7 +233,7 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
                 unit.text(zone.outer_radius_px),
                 "yes" if zone.inspected else "NOT INSPECTED",
                 f"{zone.visible_share:.0%}",
-                str(sum(defect.zone == zone.name for defect in record.defects)),
+                str(sum(defect.zone == zone.name for defect in record.counted_defects)),
             )
         )
         for zone in record.zones
@@ -242,7 +242,7 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
 
 
 def _add_marks(flow: Flow, record: InspectionRecord) -> None:
-    if not record.defects:
+    if not record.counted_defects:
         return
     unit = "µm" if record.scale.known else "px"
     flow.title(f"Marks, the worst first (lengths in {unit})")
@@ -258,7 +258,7 @@ def _add_marks(flow: Flow, record: InspectionRecord) -> None:
         Column("Conf.", 30, "right"),
         Column("Violates", 136),
     )
-    flow.table(columns, [_mark_row(defect, record.scale.known) for defect in worst_first(record.defects)])
+    flow.table(columns, [_mark_row(defect, record.scale.known) for defect in worst_first(record.counted_defects)])
 
 
 def _mark_row(defect: Defect, scale_known: bool) -> Row:

@@ -123,6 +123,14 @@ def fill_box(picture: np.ndarray, box: Box, color: Color, opacity: float = 1.0) 
         cv2.addWeighted(part, 1 - opacity, filling, opacity, 0, dst=part)
 
 
+def draw_name(picture: np.ndarray, text: str, middle: Point, style: TextStyle, color: Color, ground: Color) -> None:
+    """Write one line around ``middle``, on a box of the colour ``ground`` that hardly lets anything through."""
+    half, height = style.width(text) // 2, style.cap_px
+    x, y = round(middle[0]), round(middle[1])
+    fill_box(picture, Box(x - half - 3, y - height // 2 - 3, x + half + 4, y + height // 2 + 4), ground, 0.85)
+    draw_text(picture, text, x - half, y + height // 2, style, color)
+
+
 def draw_ellipse(picture: np.ndarray, view: View, ellipse: Ellipse, factor: float, color: Color, line_px: int) -> None:
     """Draw an ellipse of image pixels, its axes multiplied by ``factor``, clipped to the view."""
     center = _fixed([_inside(view, view.point(ellipse.x_px, ellipse.y_px))])[0]

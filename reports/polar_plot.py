@@ -9,39 +9,39 @@ import cv2
 import numpy as np
 
 from records import DEFECT_CLASSES, Defect, InspectionRecord
-from reports.drawing import BLACK, Color, TextStyle, bgr, draw_text, plain, shortened
+from reports.drawing import BLACK, WHITE, Color, TextStyle, bgr, draw_name, draw_text
+from reports.heading import draw_heading
 from reports.layout import Box, Point
 from settings import ReportingSettings
 
-_WIDTH_PX, _HEIGHT_PX = 960, 720
-_CENTER = (350, 372)
+_WIDTH_PX, _HEIGHT_PX = 960, 744
+_CENTER = (350, 398)
 _RADIUS_PX = 300
 _LEGEND_LEFT_PX = 725
 _GRID: Color = (215, 215, 215)
 _DARK: Color = (70, 70, 70)
 _TEXT = TextStyle(0.45, 1)
 _MARK_PX = 8
-_MAX_NAMES = 30
+_MAX_NAMES = 30  # more marks than these have no names
+_ZONE_NAME_DEG = (270.0, 255.0, 285.0, 270.0)  # where the names of the zones stand, from the centre outwards
+_RING_NAME_DEG = 75.0
 _SHIFT = 4
 
 
 def polar_picture(record: InspectionRecord, reporting: ReportingSettings) -> np.ndarray | None:
-    """Draw the polar plot, (720, 960, 3) uint8 BGR; None when the fibre was not located.
+    """Draw the polar plot, (744, 960, 3) uint8 BGR; None when the fibre was not located.
 
-    Radius in um (px without a scale), angle counter-clockwise from +x. Zones are rings; class is told by colour and
-    shape; a defect that violates the rules has a ring around its mark.
+    Radius in um (px without a scale), angle in degrees counter-clockwise from +x. Zones are rings with their names;
+    class is told by colour and shape; a defect that violates the rules has a ring around its mark.
     """
     if record.fiber is None:
         return None
     unit = record.scale.um_per_px if record.scale.known else 1.0
-    placed = [d for d in record.defects if math.isfinite(d.radius_px) and math.isfinite(d.angle_deg)]
+    placed = [d for d in record.counted_defects if math.isfinite(d.radius_px) and math.isfinite(d.angle_deg)]
     farthest = max([record.fiber.cladding.mean_radius_px, *(defect.radius_px for defect in placed)])
     limit = 1.06 * farthest * unit
     picture = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
-    title = TextStyle(0.6, 1)
-    count = len(record.defects)
-    text = f"{plain(record.image_filename)}: {record.status}, {count} defect{'' if count == 1 else 's'}"
-    draw_text(picture, shortened(text, _WIDTH_PX - 40, title), 20, 32, title, BLACK)
+    draw_heading(picture, record, "Where the defects lie")
     _draw_grid(picture, limit, "um" if record.scale.known else "px")
     for zone in record.zones:
         radius_px = round(zone.outer_radius_px * unit / limit * _RADIUS_PX)
@@ -49,10 +49,14 @@ def polar_picture(record: InspectionRecord, reporting: ReportingSettings) -> np.
             cv2.circle(picture, _CENTER, radius_px, bgr(reporting.zone_colors, zone.name), 2, cv2.LINE_AA)
     cladding_px = round(record.fiber.cladding.mean_radius_px * unit / limit * _RADIUS_PX)
     cv2.circle(picture, _CENTER, cladding_px, _DARK, 1, cv2.LINE_AA)
+    for zone, turn_deg in zip(record.zones, _ZONE_NAME_DEG, strict=False):
+        ring_px = zone.outer_radius_px * unit / limit * _RADIUS_PX
+        if ring_px <= _RADIUS_PX:
+            draw_name(picture, zone.name, _at(ring_px, turn_deg), _TEXT, _DARK, WHITE)
     places = [_at(defect.radius_px * unit / limit * _RADIUS_PX, defect.angle_deg) for defect in placed]
     for defect, place in zip(placed, places, strict=True):
         _draw_defect(picture, defect, place, bgr(reporting.class_colors, defect.kind))
-    if count <= _MAX_NAMES:
+    if len(record.counted_defects) <= _MAX_NAMES:
         names = [defect.defect_id for defect in placed]
         for name, box in zip(names, name_boxes(names, places), strict=True):
             draw_text(picture, name, box.left, box.bottom, _TEXT, BLACK)
@@ -90,8 +94,8 @@ def _draw_grid(picture: np.ndarray, limit: float, unit_name: str) -> None:
         name = str(angle_deg)
         draw_text(picture, name, round(x - _TEXT.width(name) / 2), round(y + _TEXT.cap_px / 2), _TEXT, _DARK)
     for index in range(1, int(limit / step) + 1):
-        x, y = _at(index * step / limit * _RADIUS_PX, 75)
-        draw_text(picture, f"{index * step:g} {unit_name}", round(x) + 3, round(y) - 3, _TEXT, _DARK)
+        place = _at(index * step / limit * _RADIUS_PX, _RING_NAME_DEG)
+        draw_name(picture, f"{index * step:g} {unit_name}", place, _TEXT, _DARK, WHITE)
 
 
 def _draw_defect(picture: np.ndarray, defect: Defect, place: Point, color: Color) -> None:
@@ -103,7 +107,7 @@ def _draw_defect(picture: np.ndarray, defect: Defect, place: Point, color: Color
 def _draw_legend(picture: np.ndarray, record: InspectionRecord, reporting: ReportingSettings) -> None:
     left, y = _LEGEND_LEFT_PX, 90
     for kind in DEFECT_CLASSES:
-        count = sum(defect.kind == kind for defect in record.defects)
+        count = sum(defect.kind == kind for defect in record.counted_defects)
         _draw_mark(picture, (left + 10, y - 5), kind, bgr(reporting.class_colors, kind))
         draw_text(picture, f"{kind}: {count}", left + 30, y, _TEXT, BLACK)
         y += 28
@@ -116,6 +120,11 @@ def _draw_legend(picture: np.ndarray, record: InspectionRecord, reporting: Repor
         y += 24
     cv2.line(picture, (left, y - 5), (left + 20, y - 5), _DARK, 1, cv2.LINE_AA)
     draw_text(picture, "cladding edge", left + 30, y, _TEXT, BLACK)
+    notes = [f"radius in {'um' if record.scale.known else 'px'}, angle in degrees"]
+    if len(record.counted_defects) > _MAX_NAMES:
+        notes.append(f"more than {_MAX_NAMES} defects: no names")
+    for number, note in enumerate(notes):
+        draw_text(picture, note, left, y + 44 + 24 * number, _TEXT, _DARK)
 
 
 def _draw_mark(picture: np.ndarray, place: Point, kind: str, color: Color) -> None:

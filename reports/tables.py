@@ -1,4 +1,4 @@
-"""The tables of a report: fixed columns, one row per image or per defect. An undefined number is an empty field."""
+"""The tables of a report: fixed columns, one row per image, defect or cell. An undefined number is an empty field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from records import LOCALIZATION_FAILED, UNREADABLE, Defect, InspectionRecord
+from records import LOCALIZATION_FAILED, UNREADABLE, Defect, InspectionRecord, ZoneCell
 
 SUMMARY_COLUMNS = (
     "Image_Filename",
@@ -72,9 +72,24 @@ DETAIL_COLUMNS = (
     "On_Optics",
 )
 
+MATRIX_COLUMNS = (
+    "Zone",
+    "Row",
+    "Column",
+    "Area_px",
+    "Area_um2",
+    "Mean_grey",
+    "Spread_grey",
+    "Gradient_X_grey_per_px",
+    "Gradient_Y_grey_per_px",
+    "Defect_Count",
+    "Defect_Area_px",
+    "Deviates",
+)
+
 _COUNT_COLUMNS = tuple(column for column in SUMMARY_COLUMNS if column.endswith("_Defect_Count"))
 # decimals per unit: well below what the optics resolve, so that rounding never decides anything
-_DECIMALS = {"_um": 3, "_um2": 3, "_px": 2, "_deg": 1, "_s": 3, "_Score": 3}
+_DECIMALS = {"_per_px": 5, "_um": 3, "_um2": 3, "_px": 2, "_deg": 1, "_s": 3, "_Score": 3}
 
 
 Row = Sequence[Any]
@@ -92,6 +107,13 @@ def detail_table(defects: Sequence[Defect]) -> Iterator[Row]:
     yield DETAIL_COLUMNS
     for defect in in_table_order(defects):
         yield rounded_fields(DETAIL_COLUMNS, _detail_row(defect))
+
+
+def matrix_table(cells: Sequence[ZoneCell]) -> Iterator[Row]:
+    """The :data:`MATRIX_COLUMNS`, then one row per cell, in their order."""
+    yield MATRIX_COLUMNS
+    for cell in cells:
+        yield rounded_fields(MATRIX_COLUMNS, {column: getattr(cell, column.lower()) for column in MATRIX_COLUMNS})
 
 
 def in_table_order(defects: Sequence[Defect]) -> list[Defect]:
@@ -185,5 +207,5 @@ def _rounded(column: str, value: Any) -> Any:
         return value
     if not math.isfinite(value):
         return None
-    unit = "_" + column.rsplit("_", 1)[-1]
-    return round(value, _DECIMALS.get(unit, 3))
+    decimals = (number for unit, number in _DECIMALS.items() if column.endswith(unit))
+    return round(value, next(decimals, 3))

@@ -22,6 +22,7 @@ from records import (
     Inspection,
     InspectionRecord,
     Scale,
+    ZoneCell,
     ZoneExtent,
 )
 from reports.drawing import bgr
@@ -31,6 +32,7 @@ REPORTING = ReportingSettings(
     annotated_image=True,
     face_image=False,
     plots=True,
+    face_map=True,
     zone_colors={"Core": "#3DA5FF", "Cladding": "#37C871", "Adhesive": "#FFC83D", "Contact": "#B07CFF"},
     class_colors={
         kind: color
@@ -72,6 +74,27 @@ def make_defect(label=1, kind="Pit/Dig", x_px=250.0, y_px=170.0, size_px=8.0, um
     if math.isnan(um_per_px):
         values |= {name: NAN for name in numbers if name.endswith(("_um", "_um2"))}
     return Defect(**{**values, **changes})
+
+
+def make_matrix(*zones: str, **changes) -> tuple[ZoneCell, ...]:
+    """Nine cells for each zone, of which the last one deviates and holds a defect."""
+    values = {
+        "area_px": 1000,
+        "mean_grey": 110.123,
+        "spread_grey": 2.5,
+        "gradient_x_grey_per_px": 0.012345,
+        "gradient_y_grey_per_px": -0.02,
+        "defect_count": 0,
+        "defect_area_px": 0,
+        "deviates": False,
+        "area_um2": 1000 * UM_PER_PX**2,
+    }
+    last = {"defect_count": 1, "defect_area_px": 25, "deviates": True}
+    return tuple(
+        ZoneCell(zone, *divmod(number, 3), **{**values, **(last if number == 8 else {}), **changes})
+        for zone in zones
+        for number in range(9)
+    )
 
 
 def make_inspection(*defects: Defect, status=PASS, shape=(360, 520), scale=1.0, **changes) -> Inspection:

@@ -163,14 +163,14 @@ def test_all_files_of_an_image_with_an_awkward_name(tmp_path):
         "report.csv",
         *(
             f"{name}.png"
-            for name in ("annotated", "polar", "labels", "zones", "core", "cladding", "adhesive", "contact")
+            for name in ("annotated", "polar", "map", "labels", "zones", "core", "cladding", "adhesive", "contact")
         ),
     )
     assert files_in(details) == {f"Fläche [1] µ_{suffix}" for suffix in suffixes}
 
 
 def test_pictures_only_when_wanted(tmp_path):
-    plain_settings = dataclasses.replace(REPORTING, annotated_image=False, plots=False)
+    plain_settings = dataclasses.replace(REPORTING, annotated_image=False, plots=False, face_map=False)
     reporting.write_image_files(make_inspection(), tmp_path, "a", plain_settings, save_masks=False, save_zones=False)
     assert files_in(tmp_path) == {"a_report.csv"}
 

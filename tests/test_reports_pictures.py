@@ -144,7 +144,7 @@ def test_the_polar_plot_puts_a_defect_at_its_angle():
     colored = (picture[:, :700] == bgr(REPORTING.class_colors, "Chip")).all(axis=2)
     rows, columns = np.nonzero(colored)
     assert rows.size > 20
-    assert rows.max() < 372
+    assert rows.max() < 398
     assert abs(columns.mean() - 350) < 5
 
 

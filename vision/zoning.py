@@ -21,6 +21,7 @@ class Zoning:
     zone_map: np.ndarray  # (H, W) uint8, ZoneExtent.label or 0
     missing: tuple[str, ...]  # zones whose boundary needs a dimension that is unknown
     warnings: tuple[str, ...]
+    box: Box  # the picture without black margins
 
 
 def zone_radii_px(definitions: Sequence[ZoneDef], fiber: Fiber, scale: Scale) -> dict[str, float]:
@@ -75,7 +76,7 @@ def place_zones(
         zones.append(ZoneExtent(definition.name, label, inner, outer, inspected, visible))
         inner = outer
     missing = tuple(name for name, value in radii.items() if not math.isfinite(value))
-    return Zoning(tuple(zones), _painted(shape, spans), missing, tuple(warnings))
+    return Zoning(tuple(zones), _painted(shape, spans), missing, tuple(warnings), box)
 
 
 def _row_spans(shape: tuple[int, int], cladding: Ellipse, radius_px: float) -> tuple[np.ndarray, np.ndarray]:
