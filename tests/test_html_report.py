@@ -115,7 +115,7 @@ def test_only_files_that_exist_are_offered(tmp_path):
     texts, rows = data_of(page)["texts"], {row["name"]: row for row in rows_of(page)}
     files = {name: [texts[number] for number in row["files"]] for name, row in rows.items()}
     assert files["face2.png"] == files["a\\udcff.png"] == ["_annotated.png", "_face.jpg", "_report.csv", "_map.png"]
-    assert files["bare.png"] == ["_annotated.png", "_report.csv", "_polar.png"]
+    assert files["bare.png"] == ["_annotated.png", "_report.csv", "_polar.png", "_map.png"]
     assert files["torn.png"] == ["_report.csv"]
 
 
