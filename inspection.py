@@ -22,9 +22,9 @@ from analysis import characterise
 from batchwide.optics_dirt import OpticsSpot, with_optics_marked
 from calibration import Calibration
 from errors import UnreadableImage
-from grading.acceptance import judge
+from grading.acceptance import Judgement, judge
 from grading.matrix import zone_matrix
-from image_processing import Located, detect, locate
+from image_processing import Detection, Located, detect, locate
 from records import (
     LOCALIZATION_FAILED,
     TOO_BLURRED,
@@ -39,7 +39,7 @@ from settings import Config, FiberType, RuleSet, enabled_algorithms
 from vision.fingerprint import fingerprint
 from vision.flat_field import flat_field_flaw, misfit_warnings
 from vision.geometry import Box
-from vision.preprocess import focus_score, preprocess
+from vision.preprocess import Preprocessed, focus_score, preprocess
 from vision.scale import roundness_warnings, size_warnings
 from vision.zoning import Zoning, place_zones, zone_radii_px
 
@@ -135,44 +135,42 @@ def inspect_image(
     )
     if located.fiber is None:
         return Inspection(record, grey=prepared.grey)
-    fiber = located.fiber
-    focus = focus_score(prepared.grey, fiber.cladding)
-    if math.isfinite(focus) and focus < config.preprocessing.min_focus_score:
-        warnings.append(f"Out of focus: score {focus:.2f}, limit {config.preprocessing.min_focus_score:.2f}.")
     if prepared.grey is not image.grey:
-        warnings += misfit_warnings(image.grey, prepared.grey, fiber.cladding)
-    scale, scale_warnings = choose_scale(fiber, image.grey.shape, settings)
+        warnings += misfit_warnings(image.grey, prepared.grey, located.fiber.cladding)
+    found = _inspect_face(replace(record, warnings=tuple(warnings)), prepared, located.fiber, settings, clock)
+    return replace(found, record=replace(found.record, processing_time_s=time.perf_counter() - started))
+
+
+def _inspect_face(
+    record: InspectionRecord, prepared: Preprocessed, fiber: Fiber, settings: InspectionSettings, clock: _Clock
+) -> Inspection:
+    """What follows once the fibre is found: scale, zones, marks, verdict; ``record`` is filled in."""
+    config, grey = settings.config, prepared.grey
+    focus = focus_score(grey, fiber.cladding)
+    warnings = [*record.warnings, *_focus_warnings(focus, config.preprocessing.min_focus_score)]
+    scale, scale_warnings = choose_scale(fiber, grey.shape, settings)
     with clock.step("Zone Detection"):
-        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, image.grey.shape, prepared.box, settings)
+        zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, grey.shape, prepared.box, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
     with clock.step("Defect Detection"):
-        found = detect(prepared.grey, prepared.box, fiber, zoning.zones, config.detection)
+        found = detect(grey, prepared.box, fiber, zoning.zones, config.detection)
     with clock.step("Defect Analysis"):
-        total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
-        defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
-        defects = with_optics_marked(defects, image.grey.shape, settings.optics, config.optics_dirt)
-        uncertainty = config.measurement.size_uncertainty_px * scale.um_per_px
-        judgement = judge(
-            defects,
-            rule_set=settings.rule_set,
-            scale_known=scale.known,
-            judged_zones=[z.name for z in zoning.zones if z.inspected],
-            size_uncertainty_um=uncertainty if scale.known else 0.0,
-            hindrance=_too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable,
-        )
+        hindrance = _too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable
+        judgement = _judged(found, fiber, zoning, scale, settings, hindrance)
+    labels = _relabelled(found.labels, judgement.defects)
     defects = tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1))
-    labels, matrix = _relabelled(found.labels, judgement.defects), ()
+    matrix = ()
     if config.matrix.enabled:
         with clock.step("Zone Matrix"):
             matrix = zone_matrix(
-                prepared.grey,
+                grey,
                 zoning.zone_map,
                 labels,
                 box=zoning.box,
                 cladding=fiber.cladding,
                 scale=scale,
                 zones=zoning.zones,
-                defects=defects,
+                defects=[d for d in defects if not d.on_optics],
                 settings=config.matrix,
             )
     record = replace(
@@ -187,10 +185,32 @@ def inspect_image(
         warnings=tuple(warnings),
         marginal=judgement.marginal,
         focus_score=focus,
-        fingerprint=fingerprint(prepared.grey, fiber.cladding),
-        processing_time_s=time.perf_counter() - started,
+        fingerprint=fingerprint(grey, fiber.cladding),
     )
-    return Inspection(record, prepared.grey, zoning.zone_map, labels)
+    return Inspection(record, grey, zoning.zone_map, labels)
+
+
+def _judged(
+    found: Detection, fiber: Fiber, zoning: Zoning, scale: Scale, settings: InspectionSettings, hindrance: str | None
+) -> Judgement:
+    """Measure and classify the marks, set apart those on the optics, and judge the rest."""
+    config = settings.config
+    total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
+    defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
+    return judge(
+        with_optics_marked(defects, zoning.zone_map.shape, settings.optics, config.optics_dirt),
+        rule_set=settings.rule_set,
+        scale_known=scale.known,
+        judged_zones=[z.name for z in zoning.zones if z.inspected],
+        size_uncertainty_um=config.measurement.size_uncertainty_px * scale.um_per_px if scale.known else 0.0,
+        hindrance=hindrance,
+    )
+
+
+def _focus_warnings(focus: float, limit: float) -> list[str]:
+    if math.isfinite(focus) and focus < limit:
+        return [f"Out of focus: score {focus:.2f}, limit {limit:.2f}."]
+    return []
 
 
 def _blank_record(name: str, settings: InspectionSettings, status: str, reason: str) -> InspectionRecord:

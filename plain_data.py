@@ -9,7 +9,6 @@ import types
 import typing
 from typing import Any
 
-_JSON_TYPES = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
 _LARGEST = 2**53  # beyond any length, area or time
 
 
@@ -29,40 +28,98 @@ def build(cls: type, values: Any) -> Any:
 
     Keys that are no field are left out. Raises ValueError for a field of another type, and for one that is missing.
     """
-    if not isinstance(values, dict):
-        raise ValueError(f"{cls.__name__} must be an object")
-    kwargs = {}
-    for name, (hint, is_required) in _fields(cls).items():
-        if name in values:
-            kwargs[name] = _typed(hint, values[name], name)
-        elif is_required:
-            raise ValueError(f"{name} is missing")
-    return cls(**kwargs)
+    return _reader(cls)(values, cls.__name__)
+
+
+_Reader = typing.Callable[[Any, str], Any]  # from a JSON value and the name of its field; raises ValueError
 
 
 @functools.cache
-def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
-    """The type of each field, and whether it has no default."""
-    hints, none = typing.get_type_hints(cls), dataclasses.MISSING
-    specs = dataclasses.fields(cls)
-    return {s.name: (hints[s.name], s.default is none and s.default_factory is none) for s in specs}
-
-
-def _typed(hint: Any, value: Any, name: str) -> Any:
-    """The value as its type hint says."""
+def _reader(hint: Any) -> _Reader:
+    """What reads a value of this type: worked out once per type, because records are read by the ten thousand."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
-        return build(hint, value)
+        return _object_reader(hint)
     if origin is types.UnionType:  # of a type and None
-        return None if value is None else _typed(arguments[0], value, name)
-    if origin is tuple and isinstance(value, list):
-        hints = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        if len(hints) == len(value):
-            return tuple(_typed(item_hint, item, name) for item_hint, item in zip(hints, value, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return {key: _typed(arguments[1], item, name) for key, item in value.items()}
-    elif hint is float and value is None:
-        return math.nan
-    elif type(value) in _JSON_TYPES.get(hint, ()) and (hint in (str, bool) or abs(value) <= _LARGEST):  # false for NaN
+        read = _reader(arguments[0])
+        return lambda value, name: None if value is None else read(value, name)
+    if origin is tuple:
+        return _row_reader(_reader(arguments[0])) if arguments[-1] is ... else _tuple_reader(*map(_reader, arguments))
+    if origin is dict:
+        return _table_reader(_reader(arguments[1]))
+    return _number_reader(hint) if hint in (int, float) else _plain_reader(hint)
+
+
+def _object_reader(cls: type) -> _Reader:
+    hints, none = typing.get_type_hints(cls), dataclasses.MISSING
+    readers = [
+        (spec.name, _reader(hints[spec.name]), spec.default is none and spec.default_factory is none)
+        for spec in dataclasses.fields(cls)
+    ]
+
+    def read(values: Any, name: str) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError(f"{name} must be an object")
+        kwargs = {}
+        for field, read_field, is_required in readers:
+            if field in values:
+                kwargs[field] = read_field(values[field], field)
+            elif is_required:
+                raise ValueError(f"{field} is missing")
+        return cls(**kwargs)
+
+    return read
+
+
+def _row_reader(read_item: _Reader) -> _Reader:
+    def read(value: Any, name: str) -> Any:
+        if not isinstance(value, list):
+            raise _another_kind(name)
+        return tuple([read_item(item, name) for item in value])
+
+    return read
+
+
+def _tuple_reader(*readers: _Reader) -> _Reader:
+    def read(value: Any, name: str) -> Any:
+        if not isinstance(value, list) or len(value) != len(readers):
+            raise _another_kind(name)
+        return tuple([read_item(item, name) for read_item, item in zip(readers, value, strict=True)])
+
+    return read
+
+
+def _table_reader(read_item: _Reader) -> _Reader:
+    def read(value: Any, name: str) -> Any:
+        if not isinstance(value, dict):
+            raise _another_kind(name)
+        return {key: read_item(item, name) for key, item in value.items()}
+
+    return read
+
+
+def _number_reader(hint: type) -> _Reader:
+    is_float = hint is float
+
+    def read(value: Any, name: str) -> Any:
+        kind = type(value)
+        if (kind is int or (is_float and kind is float)) and -_LARGEST <= value <= _LARGEST:  # false for NaN
+            return value
+        if is_float and value is None:
+            return math.nan
+        raise _another_kind(name)
+
+    return read
+
+
+def _plain_reader(hint: type) -> _Reader:
+    def read(value: Any, name: str) -> Any:
+        if type(value) is not hint:
+            raise _another_kind(name)
         return value
-    raise ValueError(f"{name} has a value of another kind")
+
+    return read
+
+
+def _another_kind(name: str) -> ValueError:
+    return ValueError(f"{name} has a value of another kind")

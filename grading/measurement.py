@@ -16,6 +16,7 @@ from records import Ellipse
 from vision.geometry import from_frame, to_frame
 
 OVERSAMPLING = 3  # frame pixels per image pixel when a shape is drawn in the fibre frame
+LEAST_SLICE_PX = 4.0  # of a centre line: in shorter ones of a thin line the noise of its pixels looks jagged
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _centre_line(points: np.ndarray, length: float, area: float) -> tuple[float,
     centred = points - points.mean(axis=0, dtype=float)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     along, across = centred @ vectors[:, 1], centred @ vectors[:, 0]
-    count = int(np.clip((along.max() - along.min()) / max(2.0, mean_width), 3, 200))
+    count = int(np.clip((along.max() - along.min()) / max(LEAST_SLICE_PX, mean_width), 3, 200))
     index = np.minimum(((along - along.min()) / (np.ptp(along) + 1e-9) * count).astype(int), count - 1)
     members = np.bincount(index, minlength=count)
     used = members > 0
