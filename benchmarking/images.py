@@ -13,6 +13,7 @@ import numpy as np
 
 import batch
 from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
+from cli.output_folder import remove_details
 from errors import UnreadableImage
 from inspection import InspectionSettings
 from records import InspectionRecord
@@ -77,6 +78,7 @@ def measure_images(
         floor, product, parts = [], [], []
         for image, picture in zip(images, annotated, strict=True):
             floor.append(_timed(lambda path=image.path, shown=picture: _floor(path, shown, folder / "floor.png"))[0])
+            remove_details(details, image.stem)  # a batch writes new files; to replace others takes longer
             times, record = _timed(lambda one=image: product_of(one))
             product.append(times)
             parts.append(stage_times(record, times.wall_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -207,5 +208,9 @@ def _rounded(column: str, value: Any) -> Any:
         return value
     if not math.isfinite(value):
         return None
-    decimals = (number for unit, number in _DECIMALS.items() if column.endswith(unit))
-    return round(value, next(decimals, 3))
+    return round(value, _decimals(column))
+
+
+@functools.cache
+def _decimals(column: str) -> int:
+    return next((number for unit, number in _DECIMALS.items() if column.endswith(unit)), 3)
