@@ -28,6 +28,7 @@ from learning.human_labels import (
 from reports.drawing import TextStyle, draw_text
 
 _COLUMNS = ("id", "kind", "zone", "x_px", "y_px", "diameter_px", "source", "filename")
+_VIEW_PX = 800  # of the view's shorter side, at least
 _GREEN, _GREY = (60, 220, 60), (190, 190, 190)  # BGR
 
 
@@ -99,15 +100,18 @@ def _write_files(connection: sqlite3.Connection, folder: Path, image_id: str, fi
 
 def _view(grey: np.ndarray, labels: np.ndarray, marks: Mapping[int, str]) -> bytes:
     """The image with every mark outlined and numbered, as JPEG: in the label image itself the eye sees nothing."""
-    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-    width = max(1, round(min(grey.shape) / 800))
-    style = TextStyle(0.5 * max(1.0, min(grey.shape) / 800), width)
+    enlarged = -(-_VIEW_PX // min(grey.shape))
+    size = (grey.shape[1] * enlarged, grey.shape[0] * enlarged)
+    picture = cv2.cvtColor(cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2BGR)
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    width = max(1, min(picture.shape[:2]) // 800)
+    style = TextStyle(0.5 * width, width)
+    around = np.ones((4 * width + 1,) * 2, np.uint8)  # an outline on a thin mark would hide it
     for number in (DO_NOT_JUDGE, *marks):
-        mask = (labels == number).astype(np.uint8)
-        outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        mask = cv2.dilate((labels == number).astype(np.uint8), around)
+        outlines = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
         cv2.drawContours(picture, outlines, -1, _GREEN if number in marks else _GREY, width)
     for number, kind in marks.items():
         rows, cols = np.nonzero(labels == number)
-        if len(rows):
-            draw_text(picture, f"{number} {kind}", int(cols.max()) + 3, int(rows.min()), style, _GREEN)
+        draw_text(picture, f"{number} {kind}", int(cols.max()) + 4 * width, int(rows.min()), style, _GREEN)
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()

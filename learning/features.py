@@ -33,7 +33,7 @@ def region_rows(grey: np.ndarray, regions: np.ndarray) -> list[Row]:
     window = (_VARIANCE_WINDOW_PX, _VARIANCE_WINDOW_PX)
     variance = cv2.blur(values * values, window) - cv2.blur(values, window) ** 2
     trends = {
-        "gradient": cv2.magnitude(along_x, along_y),
+        "gradient": np.sqrt(along_x**2 + along_y**2),  # OpenCV's last digits depend on where arrays lie in memory
         "laplacian": cv2.Laplacian(values, cv2.CV_32F),
         "local_variance": np.maximum(variance, 0),
     }

@@ -13,6 +13,7 @@ import evaluate
 import main
 from config_loader import find_problems
 from errors import ExitCode
+from learning import build_dataset
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
 
@@ -27,7 +28,7 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-@pytest.mark.parametrize("program", [main, evaluate, calibration, benchmark], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("program", [main, evaluate, calibration, benchmark, build_dataset], ids=lambda module: module.__name__)
 def test_every_option_is_explained(program, capsys):
     with pytest.raises(SystemExit):
         program.main(["--help"])
