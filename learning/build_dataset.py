@@ -34,7 +34,7 @@ try:
         from config_loader import load_config
         from inspection import InspectionSettings
         from learning.annotate import write_annotations
-        from learning.database import DATABASE_NAME, open_database, store
+        from learning.database import DATABASE_NAME, SPLITS, open_database, store
         from learning.exports import write_coco, write_tables
         from learning.extraction import Extracted, Job, Task, extract
         from learning.faces import face_pattern, name_keys
@@ -86,7 +86,7 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
             )
             with StopRequest() as stop:
                 inspect_images(options, settings, found, plan, stop, console)
-                finish(options, found, plan, console, interrupted=stop.requested)
+                finish(options, plan, console, interrupted=stop.requested)
             return report_outcome(options, found, plan, interrupted=stop.requested)
         finally:
             connection.close()
@@ -188,11 +188,11 @@ def start_backend(options: argparse.Namespace, settings: InspectionSettings, ima
     return InThisProcess(work) if jobs == 1 else Pool(work, jobs, timeout_s=config.batch.image_timeout_s)
 
 
-def finish(options: argparse.Namespace, found: Found, plan: Plan, console: Console, *, interrupted: bool) -> None:
+def finish(options: argparse.Namespace, plan: Plan, console: Console, *, interrupted: bool) -> None:
     """Make everything that depends on all images."""
     connection, folder = plan.connection, options.out
     if options.prune and not interrupted:
-        removed = prune(connection, list(plan.seen), found.paths)
+        removed = prune(connection, plan.seen, plan.unread)
         logger.info("%d images are no longer in RAW and were removed.", removed)
     correlate(connection, options.neighbours)
     split_images(connection, partial(name_keys, pattern=options.pattern), options.split)
@@ -220,12 +220,10 @@ def report_outcome(options: argparse.Namespace, found: Found, plan: Plan, *, int
         logger.warning("No image of RAW has labels in %s: they are found by the file's name.", options.labels)
     if plan.kept_labels:
         logger.info("%d images keep their human labels, which this run was not given.", plan.kept_labels)
-    say(
-        f"{images} images: {', '.join(f'{number} {name}' for name, number in sorted(verdicts.items()))};"
-        f" {defects} defects, {crops} crops;"
-        f" {', '.join(f'{splits.get(name, 0)} {name}' for name in ('train', 'val', 'test'))}"
-    )
-    say(f"{plan.unchanged + plan.kept_labels} were known, {plan.copies} files are copies of others")
+    found_verdicts = ", ".join(f"{number} {name}" for name, number in sorted(verdicts.items()))
+    found_splits = ", ".join(f"{splits.get(name, 0)} {name}" for name in SPLITS)
+    say(f"{images} image{'s' * (images != 1)}: {found_verdicts}; {defects} defects, {crops} crops; {found_splits}")
+    say(f"Known from before: {plan.unchanged + plan.kept_labels}; copies of other files: {plan.copies}")
     say(f"Data set: {options.out / DATABASE_NAME}")
     if interrupted:
         say("Interrupted. What is finished is complete: the same command goes on from there.")

@@ -30,7 +30,7 @@ class Pair:
 
 
 def reduced_face(grey: np.ndarray, cladding: Ellipse) -> np.ndarray:
-    """The inside of the cladding in rings and angles, (CELLS,) float32, without the mean of each ring.
+    """The inside of the cladding in rings and angles, (CELLS,) float16, without the mean of each ring.
 
     Size, place and tilt of the fibre do not matter, nor what is round: core, rings and vignetting, which all faces of
     one kind share. Cells outside the picture are 0, as a ring's mean is.
@@ -44,13 +44,13 @@ def reduced_face(grey: np.ndarray, cladding: Ellipse) -> np.ndarray:
     cells = unwrap(small, outline, radii, angles).reshape(ANGLES, _FINE, RINGS, _FINE).mean(axis=(1, 3)).T
     seen = np.isfinite(cells)
     means = np.where(seen, cells, 0).sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    return np.where(seen, cells - means, 0).astype(np.float32).ravel()
+    return np.where(seen, cells - means, 0).astype(np.float16).ravel()
 
 
 def most_alike(faces: np.ndarray, neighbours: int) -> list[Pair]:
     """The pairs in which one image is among the ``neighbours`` that correlate most (Pearson) with the other.
 
-    ``faces`` is (N, CELLS) float32. Memory grows with N times ``neighbours``, not with the square of N.
+    ``faces`` is (N, CELLS). Memory grows with N times ``neighbours``, not with the square of N.
     """
     count = len(faces)
     kept = min(neighbours, count - 1)
@@ -63,6 +63,7 @@ def most_alike(faces: np.ndarray, neighbours: int) -> list[Pair]:
         for row, (others, found) in enumerate(zip(partners, values, strict=True), start=start):
             pairs |= {(min(row, j), max(row, j)): v for j, v in zip(others.tolist(), found.tolist(), strict=True)}
     keys = sorted(pairs)
+    del flat
     spearman = _of_pairs(_standardised(_ranks(faces)), keys)
     return [Pair(*key, _bounded(pairs[key]), _bounded(value)) for key, value in zip(keys, spearman, strict=True)]
 
@@ -95,17 +96,19 @@ def _of_pairs(flat: np.ndarray, keys: Sequence[tuple[int, int]]) -> list[float]:
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     """Rows of mean 0 and length 1, float32; a row without any contrast becomes 0 and is like nothing."""
-    rest = values - values.mean(axis=1, keepdims=True)
-    return (rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    flat = values.astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    for row in flat:
+        row /= max(float(np.linalg.norm(row)), 1e-6)
+    return flat
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Rank of each value in its row, equal values sharing their mean rank, as float32."""
-    ranks = np.empty(values.shape, np.float32)
+    """Twice the rank of each value in its row, equal values sharing their mean rank, uint16."""
+    ranks = np.empty(values.shape, np.uint16)
     for row, result in zip(values, ranks, strict=True):
         _, inverse, counts = np.unique(row, return_inverse=True, return_counts=True)
-        last = np.cumsum(counts)
-        result[:] = (last - 0.5 * (counts - 1))[inverse]
+        result[:] = (2 * np.cumsum(counts) - counts + 1)[inverse]
     return ranks
 
 

@@ -135,7 +135,7 @@ class ImageRows:
     regions: list[Row] = field(default_factory=list)
     defects: list[Row] = field(default_factory=list)
     crops: list[Row] = field(default_factory=list)
-    cells: bytes | None = None  # the reduced face, float32
+    cells: bytes | None = None  # the reduced face, float16
     files: tuple[str, ...] = ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from inspection import InspectionSettings
 from learning.correlations import reduced_face
 from learning.crops import CROP_SHARE, choose_crops, cut_out
 from learning.database import ImageRows
-from learning.features import Row, defect_rows, geometry_row, kinds_present, region_rows
+from learning.features import Row, defect_rows, geometry_row, region_rows
 from learning.human_labels import HumanLabels, apply_labels
 from learning.labelling import INSPECTOR, Labelled
-from records import LOCALIZATION_FAILED, Inspection, InspectionRecord
+from records import Inspection, InspectionRecord
 
 IGNORE = "ignore"  # of the defect masks: where nobody has said what is there
 
@@ -75,6 +76,11 @@ def plain_text(text: str | os.PathLike[str]) -> str:
     return os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def left_out(status: str, reasons: Sequence[str]) -> str:
+    """Why an image belongs to no split, as a sentence."""
+    return f"{status}. {'; '.join(reasons)}".strip()
+
+
 def _extract(job: Job, task: Task) -> Extracted:
     data = read_in_time(task.image.path, job.settings.config.batch.read_timeout_s)
     if image_id_of(data) != task.image_id:
@@ -85,13 +91,14 @@ def _extract(job: Job, task: Task) -> Extracted:
     inspection = inspect_safely(data, task.image, settings)
     record = inspection.record
     if inspection.grey is None:
-        image = _image_row(task, record, hashlib.sha256(data).hexdigest(), None)
-        return Extracted(ImageRows(image), f"{record.status}. {'; '.join(record.reasons)}")
+        rows = ImageRows(_image_row(task, record, hashlib.sha256(data).hexdigest(), None))
+        # without a hash the next try may end differently, as with more memory
+        return Extracted(rows if record.content_sha256 else None, left_out(record.status, record.reasons))
     labelled = apply_labels(inspection, human, settings)
     rows = _write_and_describe(job.folder, task.image_id, inspection, labelled)
     image = _image_row(task, record, hashlib.sha256(data).hexdigest(), labelled)
     lost = labelled.fiber is None and human is None
-    return Extracted(replace(rows, image=image), f"{LOCALIZATION_FAILED}. {'; '.join(record.reasons)}" if lost else "")
+    return Extracted(replace(rows, image=image), left_out(record.status, record.reasons) if lost else "")
 
 
 def _image_row(task: Task, record: InspectionRecord, sha256: str, labelled: Labelled | None) -> Row:
@@ -127,7 +134,7 @@ def _write_and_describe(folder: Path, image_id: str, inspection: Inspection, lab
         _write(folder, pictures)
         return ImageRows({}, files=tuple(pictures))
     pictures[f"masks/{image_id}.png"] = labelled.regions
-    for kind in kinds_present(labelled.kinds):
+    for kind in sorted({*labelled.kinds.values()}):
         numbers = [number for number, other in labelled.kinds.items() if other == kind]
         pictures[f"defects/{image_id}_{kind}.png"] = np.where(np.isin(labelled.labels, numbers), 255, 0)
     if labelled.ignore.any():

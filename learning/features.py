@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -157,8 +156,3 @@ def mask_of(counts: list[int], shape: tuple[int, int]) -> np.ndarray:
     flat = np.zeros(shape[0] * shape[1], bool)
     flat[: sum(counts)] = np.repeat(values, counts)
     return flat.reshape(shape[::-1]).T
-
-
-def kinds_present(kinds: Mapping[int, str]) -> list[str]:
-    """The kinds of marks of an image, each once."""
-    return sorted(set(kinds.values()))

@@ -32,9 +32,9 @@ class Labelled:
     regions: np.ndarray  # uint8, 0 outside, 1 core, 2 cladding, 3 ferrule
     labels: np.ndarray  # uint16, 0 or the number of a mark
     ignore: np.ndarray  # bool: nobody has said what is there
+    occupied: np.ndarray  # bool: labelled or reported
     kinds: Mapping[int, str] = field(default_factory=dict)  # of each mark
     reports: Mapping[int, Defect] = field(default_factory=dict)  # of the inspector's own marks
-    occupied: np.ndarray | None = None  # bool: labelled or reported
     artifacts: tuple[tuple[float, float], ...] = ()  # reported marks that are none: (x, y) of a pixel in their middle
 
 
@@ -50,9 +50,9 @@ def by_inspector(inspection: Inspection) -> Labelled:
         regions=region_map(inspection, record.fiber),
         labels=labels,
         ignore=np.zeros(labels.shape, bool),
+        occupied=labels > 0,
         kinds={defect.label: KIND_OF_CLASS[defect.kind] for defect in record.defects},
         reports={defect.label: defect for defect in record.defects},
-        occupied=labels > 0,
     )
 
 
@@ -73,8 +73,8 @@ def by_human(
     """
     marks = np.where(labels == DO_NOT_JUDGE, 0, labels).astype(np.uint16)
     if fiber is None:
-        nothing = np.zeros(marks.shape, np.uint16)
-        return Labelled(HUMAN, verdict, None, NAN, nothing.astype(np.uint8), nothing, nothing > 0)
+        nothing = np.zeros(marks.shape, bool)
+        return Labelled(HUMAN, verdict, None, NAN, nothing.astype(np.uint8), np.zeros_like(marks), nothing, nothing)
     reported = inspection.labels
     outside = polar_maps(labels.shape, fiber.cladding)[0] >= judged_share * fiber.cladding.mean_radius_px
     ignore = (labels == DO_NOT_JUDGE) | (outside & (marks == 0))
@@ -92,8 +92,8 @@ def by_human(
         regions=region_map(inspection, fiber),
         labels=marks,
         ignore=ignore,
-        kinds={number: kind for number, kind in kinds.items() if number in present},
         occupied=occupied,
+        kinds={number: kind for number, kind in kinds.items() if number in present},
         artifacts=tuple(artifacts),
     )
 

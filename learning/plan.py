@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from batch import read_in_time
 from cli.image_files import ImageFile
-from errors import BlinkError
+from errors import BlinkError, TruthError
 from learning.annotate import written_annotations
 from learning.correlations import CELLS, most_alike
 from learning.database import transaction
-from learning.extraction import Task, image_id_of, plain_text
+from learning.extraction import Task, image_id_of, left_out, plain_text
 from learning.faces import Face, assign_splits, group_faces, keys_of
-from learning.human_labels import ANNOTATE_FOLDER, FROM_ANNOTATION, FROM_TRUTH, LABELS_ENDING, find_labels
+from learning.human_labels import ANNOTATE_FOLDER, FROM_ANNOTATION, FROM_TRUTH, LABELS_ENDING, HumanLabels, find_labels
+from learning.labelling import INSPECTOR
 from learning.tidy import incomplete_images
+from records import LOCALIZATION_FAILED, UNREADABLE
 
 EDITION = "1"  # of what is made of an image: another one makes all images anew
+_UNFINISHED = "?"
 logger = logging.getLogger("dscope.learning")
+
+
+class _Known(NamedTuple):
+    """What the database says of an image, under the names of its columns."""
+
+    made_from: str
+    path: str
+    status: str
+    reasons: str
+    label_source: str
 
 
 @dataclass
@@ -36,6 +51,7 @@ class Plan:
     read_timeout_s: float
     on_done: Callable[[str], None] = lambda name: None
     seen: dict[str, Path] = field(default_factory=dict)  # image_id -> first file with this content
+    unread: set[str] = field(default_factory=set)  # files of which nobody knows what they hold
     copies: int = 0
     unchanged: int = 0
     kept_labels: int = 0  # images that keep human labels which this run has not been given
@@ -44,48 +60,69 @@ class Plan:
 
     def tasks(self, paths: Sequence[Path]) -> Iterator[Task]:
         """A task for every content that has no rows made from the same settings and labels."""
-        known = {row[0]: row[1:] for row in self.connection.execute("SELECT image_id, made_from, path FROM images")}
+        columns = ", ".join(_Known._fields)
+        rows = self.connection.execute(f"SELECT image_id, {columns} FROM images")
+        before = {image_id: _Known(*values) for image_id, *values in rows}
         incomplete = incomplete_images(self.connection, self.folder)
         written = written_annotations(self.connection)
         for path in paths:
-            task = self._task(path, known, incomplete, written)
+            task = None
+            try:
+                image_id = self._new_content(path)
+                if image_id is not None:
+                    human = find_labels(
+                        path, image_id, folder=self.labels_folder, data_set=self.folder, written=written
+                    )
+                    task = self._task(path, image_id, human, before.get(image_id), image_id in incomplete)
+            except BlinkError as error:
+                self.report(path, str(error))
             if task is None:
                 self.on_done(path.name)
             else:
                 yield task
 
-    def _task(
-        self, path: Path, known: dict[str, tuple[str, str]], incomplete: set[str], written: dict[str, str]
-    ) -> Task | None:
+    def _new_content(self, path: Path) -> str | None:
+        """The id of a file's content; None for a copy of one before it."""
         try:
             image_id = image_id_of(read_in_time(path, self.read_timeout_s))
-            if image_id in self.seen:
-                self.copies += 1
-                logger.info("%s is a copy of %s.", path.name, self.seen[image_id].name)
-                return None
-            self.seen[image_id] = path
-            human = find_labels(path, image_id, folder=self.labels_folder, data_set=self.folder, written=written)
-        except BlinkError as error:
-            self.report(path, str(error))
+        except BlinkError:
+            self.unread.add(plain_text(path))
+            raise
+        if image_id in self.seen:
+            self.copies += 1
+            logger.info("%s is a copy of %s.", path.name, self.seen[image_id].name)
             return None
+        self.seen[image_id] = path
+        return image_id
+
+    def _task(
+        self, path: Path, image_id: str, human: HumanLabels | None, known: _Known | None, is_incomplete: bool
+    ) -> Task | None:
+        """What is to be done with an image of which ``known`` is in the database; None for nothing."""
         self.labelled += human is not None
         made_from = f"{self.settings_sha256}:{f'{human.origin}:{human.digest}' if human else 'inspector'}"
-        before, old_path = known.get(image_id, ("", ""))
-        if human is None and image_id not in incomplete and self._keeps_labels(before, image_id):
-            self.kept_labels += 1
-        elif before == made_from and image_id not in incomplete:
-            self.unchanged += 1
-        else:
-            self._set(image_id, "made_from", "")  # until its new rows are there, whatever ends this run
+        if known is None:
             return Task(ImageFile(path, path.name, path.stem), image_id, made_from, human)
-        if plain_text(path) != old_path:
+        if human is None and self._keeps_labels(known.made_from, image_id):
+            if is_incomplete or known.made_from.startswith(_UNFINISHED):
+                problem = "Files of it are lost, or its last change was not finished, and its labels are not given."
+                raise TruthError(problem, "Name --labels FOLDER again.")
+            self.kept_labels += 1
+        elif known.made_from == made_from and not is_incomplete:
+            self.unchanged += 1
+        else:  # whatever ends this run, the old rows do not count any more
+            self._set(image_id, "made_from", _UNFINISHED + known.made_from.lstrip(_UNFINISHED))
+            return Task(ImageFile(path, path.name, path.stem), image_id, made_from, human)
+        if plain_text(path) != known.path:
             self._set(image_id, "path", plain_text(path))
             self._set(image_id, "filename", plain_text(path.name))
+        if known.label_source == INSPECTOR and known.status in (UNREADABLE, LOCALIZATION_FAILED):
+            self.report(path, left_out(known.status, json.loads(known.reasons)))
         return None
 
     def _keeps_labels(self, made_from: str, image_id: str) -> bool:
         """Labels by people are work: they stay until there are others, or the annotation was taken back."""
-        origin = made_from.split(":")[1] if ":" in made_from else ""
+        origin = made_from.split(":")[1]
         annotation = self.folder / ANNOTATE_FOLDER / f"{image_id}{LABELS_ENDING}"
         return origin == FROM_TRUTH or (origin == FROM_ANNOTATION and not annotation.exists())
 
@@ -99,25 +136,25 @@ class Plan:
             self.connection.execute(f"UPDATE images SET {column} = ? WHERE image_id = ?", (value, image_id))
 
 
-def prune(connection: sqlite3.Connection, seen: Sequence[str], paths: Sequence[Path]) -> int:
+def prune(connection: sqlite3.Connection, seen: Collection[str], unread: Collection[str]) -> int:
     """Remove the images whose content is in no file any more; returns how many.
 
-    An image stays while a file that could not be read is where it was.
+    An image stays when its file is there and could not be read.
     """
-    there, given = {*seen}, {plain_text(path) for path in paths}
     with transaction(connection):
         rows = connection.execute("SELECT image_id, path FROM images").fetchall()
-        gone = [(image_id,) for image_id, path in rows if image_id not in there and path not in given]
+        gone = [(image_id,) for image_id, path in rows if image_id not in seen and path not in unread]
         connection.executemany("DELETE FROM images WHERE image_id = ?", gone)
     return len(gone)
 
 
 def correlate(connection: sqlite3.Connection, neighbours: int) -> None:
     """Make the table of correlations anew."""
-    rows = connection.execute("SELECT image_id, cells FROM faces ORDER BY image_id").fetchall()
-    ids = [row[0] for row in rows]
-    cells = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(-1, CELLS)
-    pairs = most_alike(cells, neighbours)
+    ids, cells = [], bytearray()
+    for image_id, values in connection.execute("SELECT image_id, cells FROM faces ORDER BY image_id"):
+        ids.append(image_id)
+        cells += values
+    pairs = most_alike(np.frombuffer(cells, np.float16).reshape(-1, CELLS), neighbours)
     with transaction(connection):
         connection.execute("DELETE FROM correlations")
         connection.executemany(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def test_the_files_of_an_image(built):
         np.dtype(np.uint8)
     }
     assert mask[83, 111] == 1 and mask[83, 111 + 40] == 2 and mask[83, 111 + 80] == 3 and mask[0, 0] in (0, 3)
+    ((core_px,),) = ask(built, f"SELECT core_radius_px FROM geometry WHERE image_id = '{pitted}'")
+    assert np.count_nonzero(mask == 1) == pytest.approx(np.pi * core_px**2, rel=0.15)
+    assert np.count_nonzero(mask == 2) == pytest.approx(np.pi * (64**2 - core_px**2), rel=0.03)
     assert {*np.unique(pits)} == {0, 255} and pits[93, 141] == 255
     crops = {path.parent.name: read(path) for path in built.glob(f"crops/*/{pitted}_*.png")}
     assert set(crops) == {"pit", "clean"} and {crop.shape for crop in crops.values()} == {(256, 256)}
@@ -126,7 +130,7 @@ def test_again_changes_nothing_and_inspects_nothing(raw, data_set, monkeypatch, 
     monkeypatch.setattr(build_dataset, "extract", no_inspection)
     assert run(raw / "images", "-o", data_set) == ExitCode.OK
     assert dump(data_set) == before
-    assert "4 were known" in capsys.readouterr().out
+    assert "Known from before: 4;" in capsys.readouterr().out
 
 
 def test_a_killed_run_is_gone_on_with(raw, built, tmp_path, monkeypatch, capsys):
@@ -143,7 +147,7 @@ def test_a_killed_run_is_gone_on_with(raw, built, tmp_path, monkeypatch, capsys)
     write(tmp_path / "dataset" / "crops" / "pit" / ".0123456789abcdef_1.png.77.tmp", b"torn")
     monkeypatch.setattr(build_dataset, "store", store)
     assert run(raw / "images", "-o", tmp_path / "dataset") == ExitCode.OK
-    assert "2 were known" in capsys.readouterr().out
+    assert "Known from before: 2;" in capsys.readouterr().out
     assert dump(tmp_path / "dataset") == dump(built)
 
 
@@ -153,7 +157,7 @@ def test_what_was_lost_is_made_again_and_what_nobody_knows_removed(raw, data_set
     write(data_set / "defects" / "0123456789abcdef_pit.png", b"old")
     mine = write(data_set / "images" / "notes.txt", b"mine")
     assert run(raw / "images", "-o", data_set) == ExitCode.OK
-    assert "3 were known" in capsys.readouterr().out and mine.read_bytes() == b"mine"
+    assert "Known from before: 3;" in capsys.readouterr().out and mine.read_bytes() == b"mine"
     mine.unlink()
     assert dump(data_set) == before
 
@@ -175,7 +179,7 @@ def test_copies_are_one_image_and_pruning_removes_what_is_gone(raw, data_set, tm
     assert "4 images" in capsys.readouterr().out
     assert ask(data_set, "SELECT filename FROM images ORDER BY filename")[0] == ("<script>\\udcff.png",)
     assert run(new, "-o", data_set, "--prune") == ExitCode.OK
-    assert "1 images" in capsys.readouterr().out
+    assert "1 image:" in capsys.readouterr().out
     assert len(list(data_set.glob("images/*.png"))) == len(rows_of(data_set / "features" / "geometry.csv")) == 1
 
 
@@ -186,6 +190,22 @@ def test_an_image_that_cannot_be_read_is_left_out(raw, data_set, tmp_path, capsy
     assert "torn.png: Unreadable" in capsys.readouterr().err
     found = ask(data_set, "SELECT filename, status, split, verdict FROM images WHERE split IS NULL ORDER BY filename")
     assert found == [("grey.png", "Localization Failed", None, None), ("torn.png", "Unreadable", None, None)]
+    assert run(tmp_path / "new", "-o", data_set) == ExitCode.IMAGES_FAILED  # said again, not inspected again
+    captured = capsys.readouterr()
+    assert "torn.png: Unreadable" in captured.err and "Known from before: 2;" in captured.out
+
+
+def test_pruning_keeps_what_could_not_be_read_and_removes_what_has_changed(raw, data_set, tmp_path, capsys):
+    for name in ("clean", "bare", "dirty"):
+        write(tmp_path / "new" / f"{name}.png", (raw / "images" / f"{name}.png").read_bytes())
+    assert run(tmp_path / "new", "-o", data_set, "--prune") == ExitCode.OK
+    (tmp_path / "new" / "clean.png").unlink()
+    (tmp_path / "new" / "clean.png").symlink_to("gone.png")
+    shutil.copy(raw / "images" / "pitted.png", tmp_path / "new" / "bare.png")
+    assert run(tmp_path / "new", "-o", data_set, "--prune") == ExitCode.IMAGES_FAILED
+    assert "clean.png: The file cannot be read" in capsys.readouterr().err
+    images = ask(data_set, "SELECT filename, verdict FROM images ORDER BY filename")
+    assert images == [("bare.png", "defective"), ("clean.png", "clean"), ("dirty.png", "defective")]
 
 
 # --- the command line ----------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def labelled(*boxes: tuple[int, int, int], artifacts=(), ignore=None) -> Labelle
     kinds = dict.fromkeys(range(1, len(boxes) + 1), "pit")
     fiber = Fiber(ELLIPSE, 60.0)
     return Labelled(
-        "human", "defective", fiber, 0.5, regions.astype(np.uint8), labels, ignore, kinds, {}, labels > 0, artifacts
+        "human", "defective", fiber, 0.5, regions.astype(np.uint8), labels, ignore, labels > 0, kinds, {}, artifacts
     )
 
 
@@ -168,7 +168,7 @@ def test_a_face_is_registered_and_what_is_round_is_left_out():
     with_core = np.clip(grey.astype(int) + round_, 0, 255).astype(np.uint8)
     moved = np.roll(grey, (7, 13), axis=(0, 1))
     one = reduced_face(grey, Ellipse(240, 190, 300, 300, 0))
-    assert one.shape == (CELLS,) and one.dtype == np.float32
+    assert one.shape == (CELLS,) and one.dtype == np.float16
     assert np.corrcoef(one, reduced_face(with_core, Ellipse(240, 190, 300, 300, 0)))[0, 1] > 0.99
     assert np.corrcoef(one, reduced_face(moved, Ellipse(253, 197, 300, 300, 0)))[0, 1] > 0.99
     assert abs(np.corrcoef(one, reduced_face(moved[:, ::-1], Ellipse(246, 197, 300, 300, 0)))[0, 1]) < 0.9

@@ -49,6 +49,16 @@ def test_human_labels_replace_the_findings_and_stay(raw, data_set, tmp_path, cap
     assert dump(data_set) == before
 
 
+def test_labels_that_are_not_given_again_are_not_given_up(raw, data_set, capsys):
+    assert run(raw / "images", "-o", data_set, "--labels", raw) == ExitCode.OK
+    next(data_set.glob("crops/pit/*.png")).unlink()
+    before = ask(data_set, "SELECT * FROM defects")
+    assert run(raw / "images", "-o", data_set) == ExitCode.IMAGES_FAILED
+    assert "Name --labels FOLDER again." in " ".join(capsys.readouterr().err.split())
+    assert ask(data_set, "SELECT * FROM defects") == before
+    assert run(raw / "images", "-o", data_set, "--labels", raw) == ExitCode.OK
+
+
 def test_broken_labels_leave_the_image_as_it_was(raw, data_set, tmp_path, capsys):
     before = dump(data_set)
     write(tmp_path / "bad" / "truth" / "pitted.json", b"{")
@@ -82,7 +92,7 @@ def test_annotations_are_written_and_read_back(raw, data_set, capsys):
     labels[60:64, 60:64] = 65535
     write(place / f"{dirty}_labels.png", png(labels))
     assert run(raw / "images", "-o", data_set, "--annotate") == ExitCode.OK
-    assert "3 were known" in capsys.readouterr().out
+    assert "Known from before: 3;" in capsys.readouterr().out
     found = f"FROM defects WHERE image_id = '{dirty}' ORDER BY number"
     assert ask(data_set, f"SELECT number, kind, source {found}") == [(1, "chip", "human"), (7, "scratch", "human")]
     assert ask(data_set, "SELECT class FROM crops WHERE class = 'artifact'") == [("artifact",)]
