@@ -43,7 +43,8 @@ def find_in_batch(
     evidence, faces, marginal = OpticsEvidence(), Faces(), []
     for record in records:
         evidence.add(record)
-        faces.add(record)
+        if record.fiber is not None:
+            faces.add(record.image_filename, record.fingerprint, record.content_sha256)
         if record.marginal:
             marginal.append(record.image_filename)
     return BatchFindings(evidence.spots(optics), faces.groups(same_face.min_similarity), tuple(marginal))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from records import InspectionRecord
 from vision.fingerprint import ANGLES, CELLS, RADII, cells_of
 
 _BLOCK = 512  # fingerprints compared with as many others at once
@@ -25,7 +24,7 @@ class SameFace:
 
 
 class Faces:
-    """Gathers the fingerprints of records, a kilobyte each, and finds those that agree."""
+    """Gathers fingerprints, a kilobyte each, and finds those that agree."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -33,19 +32,17 @@ class Faces:
         self._has_cells: list[bool] = []
         self._by_content: dict[str, list[int]] = defaultdict(list)
 
-    def add(self, record: InspectionRecord) -> None:
-        """Take note of one record; one without a fibre shows no face."""
-        if record.fiber is None:
-            return
-        if record.content_sha256:
-            self._by_content[record.content_sha256].append(len(self._names))
-        cells = cells_of(record.fingerprint)
-        self._names.append(record.image_filename)
+    def add(self, name: str, fingerprint: str, content_sha256: str = "") -> None:
+        """Take note of one face; without a fingerprint it can only be found by its file's content."""
+        if content_sha256:
+            self._by_content[content_sha256].append(len(self._names))
+        cells = cells_of(fingerprint)
+        self._names.append(name)
         self._has_cells.append(cells is not None)
         self._cells += bytes(CELLS) if cells is None else cells.astype(np.int8).tobytes()
 
     def groups(self, min_similarity: float) -> tuple[SameFace, ...]:
-        """The faces that are in several images, in the order of the records.
+        """The faces that are in several images, in the order in which they were added.
 
         In a small batch, where nothing tells what all pictures of the microscope have in common, twice as much
         agreement is asked for: the limit lies half way to 1.

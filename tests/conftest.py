@@ -5,6 +5,7 @@ from __future__ import annotations
 import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
 
 # isort: split
+import shutil
 import subprocess
 import sys
 
@@ -44,3 +45,25 @@ def program(isolated):
     for process in running:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory):
+    """A labelled set of four small faces; see data_sets.py."""
+    import data_sets
+
+    return data_sets.write_raw(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="session")
+def built(raw, tmp_path_factory):
+    """Their data set, not to be changed."""
+    import data_sets
+
+    return data_sets.build(raw, tmp_path_factory.mktemp("built") / "dataset")
+
+
+@pytest.fixture
+def data_set(built, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(built, tmp_path / "dataset")

@@ -14,6 +14,7 @@ import main
 from cli import report
 from config_loader import find_problems
 from errors import ExitCode
+from learning import build_dataset
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
 
@@ -28,14 +29,15 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-@pytest.mark.parametrize(
-    "program", [main, evaluate, calibration, benchmark, report], ids=lambda module: module.__name__
-)
+PROGRAMS = (main, evaluate, calibration, benchmark, report, build_dataset)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda module: module.__name__)
 def test_every_option_is_explained(program, capsys):
     with pytest.raises(SystemExit):
         program.main(["--help"])
     options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", capsys.readouterr().out)) - {"-h", "--output", "--config"}
-    options -= {"--verbose", "--quiet"}
+    options -= {"--verbose", "--quiet", "-m"}
     assert {option for option in options if f"`{option}" not in TEXT} == set()
 
 
