@@ -38,7 +38,8 @@ def name_keys(stems: Collection[str], pattern: re.Pattern[str] | None) -> dict[s
         return {stem: _matched(pattern, stem) for stem in stems}
     plain = {stem: _COPY.sub("", stem).casefold() or stem.casefold() for stem in stems}
     known = {*plain.values()}
-    return {stem: base if (base := _COUNTER.sub("", name)) in known else name for stem, name in plain.items()}
+    bases = {name: _COUNTER.sub("", name) for name in known}
+    return {stem: base if (base := bases[name]) and base in known else name for stem, name in plain.items()}
 
 
 def face_pattern(text: str) -> re.Pattern[str]:

@@ -16,6 +16,7 @@ from errors import ExitCode
 from records import PASS, UNREADABLE
 
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.usefixtures("by_name"),
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="provoked by the means of Linux"),
 ]

@@ -4,7 +4,7 @@ import hashlib
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from errors import UsageError
@@ -111,6 +111,7 @@ def test_names_of_one_face(stems, together):
 
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.text(max_size=20), max_size=10))
+@example({"", "_1"})
 def test_every_name_has_a_key(stems):
     keys = name_keys(stems, None)
     assert set(keys) == stems and all(keys[stem] for stem in stems if stem)

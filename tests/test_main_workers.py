@@ -98,6 +98,7 @@ def test_the_log_file_tells_the_story_image_by_image(by_misfortune):
 # --- as a process of its own ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 @linux
 def test_killed_then_resumed_then_stopped_then_resumed(by_name, program):
     slow(24)
@@ -123,6 +124,7 @@ def test_killed_then_resumed_then_stopped_then_resumed(by_name, program):
     assert len(tables) == 24 and not list(Path("out").rglob(".*.tmp"))
 
 
+@pytest.mark.soak
 @unix
 def test_two_signals_end_it_at_once(program):
     images("sleep1.png", "slow2.png", "slow3.png")
@@ -136,6 +138,7 @@ def test_two_signals_end_it_at_once(program):
     assert len(read_records(Path("out/results.jsonl"))) == finished() > 0
 
 
+@pytest.mark.soak
 def test_a_second_run_in_the_same_folder_is_refused(program, capsys):
     slow(40)
     first = program()
@@ -149,6 +152,7 @@ def test_a_second_run_in_the_same_folder_is_refused(program, capsys):
 # --- --watch ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 @unix
 def test_watching_inspects_what_comes_and_what_changes(program):
     Path("in").mkdir()
