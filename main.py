@@ -310,13 +310,13 @@ def write_certificates(
 ) -> int:
     """With --pdf, write the certificate of every image that has none for its record: last, as it takes longest.
 
-    Those of a batch that was stopped before are all written; a stop that comes later ends with those under way.
+    A stop ends with those under way, but for --watch, which has no other end: there all are written.
     ``console`` None = no progress bar. Returns for how many that failed.
     """
     if not options.pdf:
         return 0
     results, details = reports.results, options.output / DETAILS_FOLDER
-    records = results.records() if stop.requested else stop.until(results.records())
+    records = results.records() if options.watch else stop.until(results.records())
     jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
     shown = console is not None and not (options.no_progress or options.quiet)
     with progress_bar(console, None, wanted=shown) as advance:
