@@ -73,7 +73,7 @@ def check_old_output(folder: Path, output: Path) -> Path:
             f"--compare: there is no {RESULTS_FILE} in {folder}.", "Name the OUTPUT folder of an earlier inspection."
         )
     if folder.resolve() == output.resolve():
-        raise UsageError(f"--compare: {folder} is where the new results go.", "Choose another -o.")
+        raise UsageError(f"--compare: {folder} is OUTPUT itself.", "Name the OUTPUT folder of an earlier inspection.")
     return path
 
 

@@ -222,7 +222,7 @@ def inspect_all(
                 def report_so_far() -> None:
                     set_dirt_apart()
                     report()
-                    write_certificates(options, results)
+                    write_certificates(options, reports, stop)
 
                 if options.watch:
                     watch(look_again, inspect, report_so_far, settings.config.batch, stop)
@@ -238,7 +238,7 @@ def inspect_all(
             return ExitCode.INTERRUPTED
         remarks = report()
         results.tidy()
-        uncertified = write_certificates(options, results, console)
+        uncertified = write_certificates(options, reports, stop, console)
         has_problems = bool(found.problems) or uncertified > 0
         return report_outcome(options, results, remarks, interrupted=stop.requested, has_problems=has_problems)
 
@@ -305,18 +305,24 @@ def write_reports(reports: BatchReports, description: dict[str, Any]) -> list[st
     return reports.write()
 
 
-def write_certificates(options: argparse.Namespace, results: ResultsFile, console: Console | None = None) -> int:
+def write_certificates(
+    options: argparse.Namespace, reports: BatchReports, stop: StopRequest, console: Console | None = None
+) -> int:
     """With --pdf, write the certificate of every image that has none for its record: last, as it takes longest.
 
+    A stop ends with those under way, but for --watch, which has no other end: there all are written.
     ``console`` None = no progress bar. Returns for how many that failed.
     """
     if not options.pdf:
         return 0
+    results, details = reports.results, options.output / DETAILS_FOLDER
+    records = results.records() if options.watch else stop.until(results.records())
     jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
-    details = options.output / DETAILS_FOLDER
     shown = console is not None and not (options.no_progress or options.quiet)
     with progress_bar(console, None, wanted=shown) as advance:
-        return write_missing_certificates(results.records(), details, jobs=jobs, on_finished=advance)
+        failed = write_missing_certificates(records, details, jobs=jobs, on_finished=advance)
+    reports.link_files()
+    return failed
 
 
 def report_outcome(

@@ -6,6 +6,8 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded
@@ -26,7 +28,9 @@ try:
     from cli.program import run_program
     from cli.screen import progress_bar, say
     from config_loader import load_config
+    from plain_data import build
     from records_file import ResultsFile
+    from settings import Config, OpticsDirt, SameFaceSettings
     from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("reporting.py", error))
@@ -87,7 +91,7 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
             say("Interrupted: the reports are incomplete. The same command makes them anew.")
             return ExitCode.INTERRUPTED
         wanted = reporting.ReportOptions(options.pdf, options.excel)
-        remarks = BatchReports(folder, results, config, wanted, options.compare).write()
+        remarks = BatchReports(folder, results, as_inspected(folder, config), wanted, options.compare).write()
         update_counts(folder, results)
     say(f"{len(results)} image{'s' * (len(results) != 1)}: reports rebuilt in {folder}", *remarks)
     return ExitCode.IMAGES_FAILED if failed or results.skipped else ExitCode.OK
@@ -97,6 +101,15 @@ def check_results(folder: Path) -> None:
     """Raise :class:`NoImagesError` where there are no results: nothing must be made in another folder."""
     if not (folder / RESULTS_FILE).is_file():
         raise NoImagesError(f"There is no {RESULTS_FILE} in {folder}.", "Name the OUTPUT of an inspection.")
+
+
+def as_inspected(folder: Path, config: Config) -> Config:
+    """The settings with the limits of the findings that the inspection had, as far as run.json tells them."""
+    limits = {}
+    for name, kind in (("optics_dirt", OpticsDirt), ("same_face", SameFaceSettings)):
+        with suppress(KeyError, TypeError, ValueError):
+            limits[name] = build(kind, reporting.read_run_json(folder)["config"][name])
+    return replace(config, **limits)
 
 
 def update_counts(folder: Path, results: ResultsFile) -> None:

@@ -207,6 +207,9 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
             flow.line(f"and {len(texts) - _ALWAYS_READ} more", size=8.5)
     if record.status == PASS and not record.reasons:
         flow.paragraph("No rule is violated.", size=8.5)
+    if left_out := len(record.defects) - count:
+        marks = f"{left_out} mark{'' if left_out == 1 else 's'}"
+        flow.paragraph(f"{marks} on the optics, neither counted nor judged.", size=8.5)
     if any(defect.marginal for defect in record.counted_defects):
         text = "Marginal marks have a size within its own uncertainty of a limit: they need a second look."
         flow.paragraph(text, size=8.5)

@@ -39,6 +39,7 @@ ROW_FIELDS = (
     "ruleSet",
     "profile",
     "operator",
+    "onOptics",  # how many marks are left out, as they lie on the optics
     "marks",
 )
 BLURRED = ("Out of focus", TOO_BLURRED)  # what such a warning or reason begins with
@@ -99,6 +100,7 @@ def row(record: InspectionRecord, files: Container[str], texts: Texts) -> list[A
         "ruleSet": texts.number(record.rule_set + ("" if record.rule_set_verified else " (unverified)")),
         "profile": texts.number(record.profile),
         "operator": texts.number(record.provenance.operator),
+        "onOptics": len(record.defects) - len(record.counted_defects),
         "marks": [_mark(defect, record.scale.known, texts) for defect in record.counted_defects],
     }
     if fiber is not None:

@@ -55,7 +55,9 @@ class BatchFacts:
         if (at := _moment(record.inspected_at)) is not None:
             self.first, self.last = min(self.first or at, at), max(self.last or at, at)
             if (calibrated := _moment(origin.calibration_date)) is not None:
-                self.calibration_ages_days.add((at - calibrated).days)
+                self.calibration_ages_days.add(
+                    round((at - calibrated).total_seconds() / 86400)
+                )  # as the warning says it
 
     @property
     def images(self) -> int:

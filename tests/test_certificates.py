@@ -251,3 +251,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
 def test_passing_and_no_date_are_enough_for_a_file():
     assert pdf_bytes([[]], title="x", made=None).startswith(b"%PDF")
     assert certificate.certificate_pdf(dataclasses.replace(a_record(status=PASS), inspected_at="")).startswith(b"%PDF")
+
+
+def test_marks_on_the_optics_are_owned_up_to_but_not_counted():
+    shown = said(certificate.lay_out(a_record(make_defect(1, on_optics=True), status=PASS)))
+    assert "Verdict: PASS; no marks found" in shown
+    assert "1 mark on the optics, neither counted nor judged." in shown
+    assert "on the optics" not in said(certificate.lay_out(a_record(make_defect(1), status=PASS)))

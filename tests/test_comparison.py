@@ -198,7 +198,7 @@ def test_compare_on_the_command_line(capsys):
 
 
 @pytest.mark.usefixtures("by_name")
-@pytest.mark.parametrize(("old", "words"), [("nowhere", "no results.jsonl"), ("out", "new results go")])
+@pytest.mark.parametrize(("old", "words"), [("nowhere", "no results.jsonl"), ("out", "OUTPUT itself")])
 def test_what_cannot_be_compared_is_said_before_anything_is_done(capsys, old, words):
     images("pass1.png")
     Path("out").mkdir()

@@ -237,3 +237,8 @@ def test_ten_thousand_images_take_little_memory():
     tracemalloc.stop()
     print(f"{len(page) / 1e6:.1f} MB, {time.perf_counter() - started:.1f} s traced, peak {peak / 1e6:.0f} MB")
     assert len(page) < 15e6 and peak < 60e6 and len(rows_of(page)) == 10_000
+
+
+def test_marks_on_the_optics_are_numbered_apart():
+    (row,) = rows_of(html_page([make_inspection(PIT, dataclasses.replace(PIT, on_optics=True)).record]))
+    assert (len(row["marks"]), row["onOptics"]) == (1, 1)

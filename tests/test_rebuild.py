@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,31 @@ def test_resuming_writes_the_missing_certificates_and_no_stale_one_stays(inspect
     assert "pass4" not in names() and (inspected / "certificate.pdf").read_bytes() != before
     main.main([*RUN, "--resume", "--pdf"])
     assert "pass4" in made and "fail2" not in made and "pass4" in names()
+
+
+def test_report_html_links_the_certificates_of_its_own_run(inspected):
+    page = inspected / "report.html"
+    assert b"_certificate.pdf" not in page.read_bytes()
+    main.main([*RUN, "--resume", "--pdf"])
+    before = page.read_bytes()
+    assert before.count(b"_certificate.pdf") == 1
+    main.main([*RUN, "--resume", "--pdf"])
+    assert page.read_bytes() == before
+
+
+def test_a_signal_while_certificates_are_written_ends_with_the_one_under_way(inspected, monkeypatch):
+    write = reporting.write_certificate
+
+    def write_and_stop(record, details):
+        write(record, details)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting, "write_certificate", write_and_stop)
+        assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.INTERRUPTED
+    assert len(names()) == 1
+    assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.IMAGES_FAILED
+    assert len(names()) == 3
 
 
 def test_reporting_is_a_program_that_makes_the_same_bytes(inspected):

@@ -18,6 +18,7 @@ from main_runs import KNOWN, ROOT, contents, images, read_records, statuses
 import batch
 import main
 from batchwide.optics_dirt import OpticsSpot, with_optics_marked
+from cli import report
 from cli.image_files import ImageFile
 from errors import ExitCode
 from records import FAIL, PASS, Inspection
@@ -89,6 +90,16 @@ def test_uncounted_marks_decide_nothing_and_stay_in_the_tables(dusty, uncounted,
     dusty.clear()
     assert run(*uncounted, "--resume") == ExitCode.NOT_ALL_PASSED
     assert dusty == []
+
+
+def test_rebuilt_reports_say_what_the_inspection_did(dusty, uncounted, caplog):
+    run(*uncounted)
+    with caplog.at_level("INFO", "dscope"):
+        caplog.clear()
+        assert report.main(["out", "--no-progress"]) == ExitCode.OK
+    assert "marks there are not counted" in caplog.text
+    Path("out/run.json").write_text(json.dumps({"config": {"optics_dirt": {"min_images": "x"}}}), encoding="utf-8")
+    assert report.main(["out", "--no-progress"]) == ExitCode.OK
 
 
 @pytest.mark.parametrize("end", [3, COUNT, COUNT + 1, 2 * COUNT - 2, 2 * COUNT])

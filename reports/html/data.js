@@ -90,7 +90,6 @@ function badge(status) {
 }
 
 const themeColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const classColors = () => DATA.classes.map((_, index) => themeColor(`--class-${index}`));
 
 /** Path data of the sign of a class about (0, 0): stroke, circle, square, triangle, cross. */
 const SIGNS = [
