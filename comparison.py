@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from batchwide.mark_matching import Marks, match_marks
 from errors import UsageError
 from records import DEFECT_CLASSES, NAN, TOO_BLURRED, Defect, InspectionRecord
 
+DIRT_POSITION_PX = 1.5  # how far dirt on the optics may seem to have moved, besides half its size
 REMOVED, STAYED, NEW = "removed", "stayed", "new"
 RESULTS_FILE = "results.jsonl"
 _Key = tuple[str, str]
@@ -110,8 +112,8 @@ def compare_faces(old: InspectionRecord, new: InspectionRecord) -> FaceCompariso
     if face.problem:
         return face
     old_unit, new_unit = _units(old, new)
-    old_marks = [d for d in old.counted_defects if _is_inspected(new, d.radius_px * old_unit / new_unit)]
-    new_marks = [d for d in new.counted_defects if _is_inspected(old, d.radius_px * new_unit / old_unit)]
+    old_marks = [d for d in _on_the_face(old, new) if _is_inspected(new, d.radius_px * old_unit / new_unit)]
+    new_marks = [d for d in _on_the_face(new, old) if _is_inspected(old, d.radius_px * new_unit / old_unit)]
     radius = new.fiber.cladding.mean_radius_px * new_unit
     matching = match_marks(Marks.of(old_marks, old_unit), Marks.of(new_marks, new_unit), radius)
     kept_old, kept_new = ({pair[side] for pair in matching.pairs} for side in (0, 1))
@@ -182,6 +184,24 @@ def _units(old: InspectionRecord, new: InspectionRecord) -> tuple[float, float]:
     if old.scale.known and new.scale.known:
         return old.scale.um_per_px, new.scale.um_per_px
     return 1 / old.fiber.cladding.mean_radius_px, 1 / new.fiber.cladding.mean_radius_px
+
+
+def _on_the_face(record: InspectionRecord, other: InspectionRecord) -> list[Defect]:
+    """The marks of a record without those where the other one knows dirt on the optics, at this place of the picture.
+
+    The dirt may be known from one of both batches only: few images prove nothing.
+    """
+    same_camera = (record.image_width_px, record.image_height_px) == (other.image_width_px, other.image_height_px)
+    dirt = [defect for defect in other.defects if defect.on_optics] if same_camera else []
+
+    def is_dirt(mark: Defect) -> bool:
+        return any(
+            math.hypot(mark.centroid_x_px - spot.centroid_x_px, mark.centroid_y_px - spot.centroid_y_px)
+            <= 0.5 * min(mark.diameter_px, spot.diameter_px) + DIRT_POSITION_PX
+            for spot in dirt
+        )
+
+    return [mark for mark in record.counted_defects if not is_dirt(mark)]
 
 
 def _is_inspected(record: InspectionRecord, radius_px: float) -> bool:

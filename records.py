@@ -158,7 +158,7 @@ class Provenance:
     rule_set_title: str = ""
     rule_set_source: str = ""
     rule_set_edition: str = ""
-    calibration_date: str = ""  # as calibration.json states it; empty when no calibration was used
+    calibration_date: str = ""  # as calibration.json states it; where dimensions are given it only checks them
 
 
 @dataclass(frozen=True)

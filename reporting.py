@@ -166,13 +166,16 @@ def write_batch_reports(
 ) -> None:
     """Write every report on the whole batch; ``records`` gives its records, in order, anew for each report.
 
-    A workbook or certificate that is there is brought up to date, so that none contradicts the results. Raises
-    :class:`OutputError`, and :class:`MissingDependency` for a workbook without openpyxl.
+    A workbook or certificate that is there is brought up to date, so that none contradicts the results; a comparison
+    is removed without ``compared``. Raises :class:`OutputError`, and :class:`MissingDependency` for a workbook without
+    openpyxl.
     """
     write_summary(output_dir, records())
     write_html_report(output_dir, records(), found, compared)
     if compared is not None:
         write_bytes(output_dir / COMPARISON_NAME, csv_bytes(comparison_table(compared)))
+    else:
+        _remove(output_dir / COMPARISON_NAME)
     if options.excel or (output_dir / WORKBOOK_NAME).exists():
         write_workbook(output_dir, records)
     if options.pdf or (output_dir / CERTIFICATE_NAME).exists():
@@ -262,6 +265,13 @@ def _json_text(value: Any, indent: int | None = None) -> str:
 def _encoded(text: str) -> bytes:
     r"""UTF-8; half of a surrogate pair, from a file name that is not Unicode, becomes \udcXX, which JSON reads back."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _output_error(path, error) from error
 
 
 def _make_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ from reports.pages import Column, Flow, Row, pdf_bytes, shortened
 
 NOT_INSPECTED = (LOCALIZATION_FAILED, UNREADABLE)
 _ALL_PASS = "ALL PASS"
-_ABSENT = {"Calibrated": "no calibration was used", "Scale": "none: sizes are in pixels"}
+_ABSENT = {"Calibrated": "there was no calibration.json", "Scale": "none: sizes are in pixels"}
 _MOST_REASONS = 12
 _MOST_VALUES = 4
 _MOST_FINDINGS = 5
@@ -165,6 +165,10 @@ def _add_findings(flow: Flow, found: BatchFindings) -> None:
         f"A spot at x {spot.x_px:.0f}, y {spot.y_px:.0f} px in {len(spot.images)} images lies on the optics."
         for spot in found.optics[:_MOST_FINDINGS]
     ]
+    if found.marginal:
+        names = ", ".join(found.marginal[:_MOST_FINDINGS])
+        rest = len(found.marginal) - _MOST_FINDINGS
+        lines.append(f"Marginal verdicts, to be looked at again: {names}{f' and {rest} more' if rest > 0 else ''}.")
     lines += [f"The same end face: {', '.join(same.images)}" for same in found.same_faces[:_MOST_FINDINGS]]
     more = max(0, len(found.optics) - _MOST_FINDINGS) + max(0, len(found.same_faces) - _MOST_FINDINGS)
     if lines:

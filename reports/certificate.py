@@ -136,7 +136,7 @@ def _facts(record: InspectionRecord) -> list[tuple[str, str]]:
         ("Inspected", f"{found:%Y-%m-%d %H:%M:%S %z}".rstrip() if found else ""),
         ("Fibre", _fiber_text(record)),
         ("Scale", _scale_text(record)),
-        ("Calibrated", made_by.calibration_date or "no calibration was used"),
+        ("Calibrated", made_by.calibration_date or "there was no calibration.json"),
         ("Rule set", rules_text(record.rule_set, record.rule_set_verified, made_by)),
         ("Source of the rules", made_by.rule_set_source),
         ("Software", f"D-Scope Blink {made_by.software_version}".strip() + _in_words(", profile ", record.profile)),
@@ -210,6 +210,8 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
     if left_out := len(record.defects) - count:
         marks = f"{left_out} mark{'' if left_out == 1 else 's'}"
         flow.paragraph(f"{marks} on the optics, neither counted nor judged.", size=8.5)
+    if record.marginal:
+        flow.paragraph("The verdict is marginal: it would turn within the uncertainty of a size.", size=8.5, bold=True)
     if any(defect.marginal for defect in record.counted_defects):
         text = "Marginal marks have a size within its own uncertainty of a limit: they need a second look."
         flow.paragraph(text, size=8.5)

@@ -230,6 +230,12 @@ def test_a_batch_that_passes_and_one_without_images():
     assert "No image was judged" in texts(flow) and made is None and "ALL PASS" not in texts(flow)
 
 
+def test_marginal_verdicts_are_named():
+    record = a_record(image_filename="close.png", marginal=True)
+    assert any("verdict is marginal" in text for text in texts(certificate.lay_out(record)))
+    assert any("close.png" in text and "looked at again" in text for text in texts(batch_pages(lambda: [record])[0]))
+
+
 def test_a_long_batch_repeats_the_head_of_its_table():
     base = a_record(status=FAIL, reasons=("Pit/Dig in Core", "Scratch > 3um in Cladding"))
     records = [dataclasses.replace(base, image_filename=f"face{number}.png") for number in range(300)]

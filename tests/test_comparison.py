@@ -140,7 +140,12 @@ def test_an_image_that_shows_nothing_proves_no_cleaning(broken, problem):
 
 
 def test_marks_on_the_optics_are_on_no_face():
-    assert changes([pit(*PITS[0], on_optics=True)], []) == []
+    dirt, same_place = pit(*PITS[0], on_optics=True), pit(*PITS[0])
+    assert changes([dirt], []) == []
+    assert changes([dirt], [same_place]) == changes([same_place], [dirt]) == []  # known from one of both batches only
+    assert changes([dirt], [pit(*PITS[1], x_px=80.0)]) == [NEW]
+    other_camera = replace(face([dirt]), image_width_px=1)
+    assert [item.change for item in compare_faces(other_camera, face([same_place])).marks] == [NEW]
 
 
 # --- which images belong together ------------------------------------------------------------------------------------
@@ -195,6 +200,8 @@ def test_compare_on_the_command_line(capsys):
     assert "0 faces compared: 0 marks removed, 0 stayed, 0 new; 2 not compared" in capsys.readouterr().out
     assert Path("after/comparison.csv").read_text(encoding="utf-8").count("No fibre was found") == 2
     assert results.read_bytes() == content
+    assert main.main(["in", "-o", "after", *KNOWN, "--resume"]) == ExitCode.OK  # no comparison with what was then
+    assert not Path("after/comparison.csv").exists()
 
 
 @pytest.mark.usefixtures("by_name")
