@@ -96,6 +96,8 @@ class BatchFacts:
         if values and (ages := self.calibration_ages_days):
             low, high = min(ages), max(ages)
             values.append(f"{low if low == high else f'{low} to {high}'} days old at inspection")
+        if values and "calibration.json" not in self.scale_sources:
+            values.append("only checks the scale, which comes from elsewhere")
         return values
 
     def _period(self) -> list[str]:

@@ -179,7 +179,8 @@ def test_a_mixed_batch_lists_all_its_values():
     )
     lines = dict(facts.lines)
     assert lines["Operator"] == lines["Profile"] == ["Ann (2)", "Bo (1)"]
-    assert lines["Calibration"] == ["2025-01-01 (2)", "not known (1)", "10 days old at inspection"]
+    checked = "only checks the scale, which comes from elsewhere"
+    assert lines["Calibration"] == ["2025-01-01 (2)", "not known (1)", "10 days old at inspection", checked]
     page = html_page([record(rule_set="a", rule_set_verified=False), record(rule_set="b")]).decode()
     assert page.count(">unverified<") == 1 and "Rule sets" in page
 
