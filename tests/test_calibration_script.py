@@ -119,6 +119,7 @@ def test_a_failed_run_leaves_everything_as_it_was(tmp_path, capsys, picture):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("blocked", ["report.png", "calibration_history.csv", "calibration_dots.csv"])
 def test_what_cannot_be_written_leaves_everything_as_it_was(tmp_path, grid_png, capsys, blocked):
     (tmp_path / blocked).mkdir()
@@ -136,6 +137,7 @@ def test_an_input_is_never_overwritten(tmp_path, grid_png, option):
     assert grid_png.read_bytes() == before and not (tmp_path / "c.json").exists()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["a$_$.png", "Prüfling 目标.png"])
 def test_any_file_name_can_head_the_report(tmp_path, grid_png, name):
     picture = grid_png.rename(tmp_path / name)

@@ -68,6 +68,7 @@ def one_sentence(captured):
     return line
 
 
+@pytest.mark.soak
 def test_two_profiles_on_a_small_set_from_the_shell(labelled, tmp_path):
     command = [sys.executable, str(ROOT / "evaluate.py"), str(labelled), "-o", "out", "--jobs", "2", "--repeat"]
     command += ["--profile", "deep_inspection", "fast_scan"]

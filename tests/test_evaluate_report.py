@@ -98,6 +98,7 @@ def test_a_crop_of_an_image_that_is_gone_is_left_out(tmp_path):
 # --- plots and tables ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_plots_are_pictures_whether_or_not_there_is_anything_to_plot():
     full, empty = [image_result("a", 3, 2, 2, 2)], [image_result("b")]
     assert decoded(plots.recall_plot([compute_figures(full), compute_figures(empty)])).ndim == 3

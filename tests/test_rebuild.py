@@ -88,6 +88,7 @@ def test_a_signal_while_certificates_are_written_ends_with_the_one_under_way(ins
     assert len(names()) == 3
 
 
+@pytest.mark.soak
 def test_reporting_is_a_program_that_makes_the_same_bytes(inspected):
     main.main([*RUN, "--resume", "--pdf"])
     before = contents("out")
