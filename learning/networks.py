@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _DROPOUT = 0.2
+_MOMENTUM = 0.3  # of the batch statistics: a face has pixels enough, and a small data set few batches
 
 
 class Perceptron(nn.Module):
@@ -83,7 +84,8 @@ class Probabilities(nn.Module):
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+    norm = nn.BatchNorm2d(after, momentum=_MOMENTUM)
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1, bias=False), norm, nn.ReLU())
 
 
 def _two(before: int, after: int) -> nn.Sequential:

@@ -30,6 +30,7 @@ from learning.training_job import BEST, CONFUSION, CURVES, LAST, ONNX, RUN, Outc
 
 _WEIGHT_DECAY = 1e-4
 _BETTER_BY = 1e-4  # of the loss on val: less is chance
+_STEADY_EPOCHS = 3  # without progress before the learning rate is halved
 _EXAMPLES = 4  # inputs on which the exported model is compared
 
 
@@ -89,7 +90,7 @@ def choose_device(name: str) -> str:
 
 def describe(job: TrainingJob, objective: Objective, samples: Samples) -> dict[str, Any]:
     """What decides the result of a training, as JSON values; two trainings with the same are the same."""
-    arguments = {name: getattr(job, name) for name in ("task", "arch", "batch", "lr", "seed", "patience", "limit")}
+    arguments = {name: getattr(job, name) for name in ("task", "arch", "batch", "lr", "seed", "limit")}
     return {
         **arguments,
         "classes": [*objective.classes],
@@ -108,10 +109,10 @@ def _be_deterministic(seed: int, device: str) -> None:
 
 
 def _start(job: TrainingJob, objective: Objective, device: str) -> _State:
-    network = objective.network().to(device)
+    network = objective.network().to(device, memory_format=torch.channels_last)  # a quarter faster
     optimizer = torch.optim.AdamW(network.parameters(), lr=job.lr, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.5, patience=max(1, job.patience // 3), threshold=_BETTER_BY, threshold_mode="abs"
+        optimizer, factor=0.5, patience=_STEADY_EPOCHS, threshold=_BETTER_BY, threshold_mode="abs"
     )
     return _State(network, optimizer, schedule)
 
@@ -233,7 +234,8 @@ def _finish(
     write_bytes(job.out / CONFUSION, confusion_plot(matrices, objective.classes))
     run = {
         **header,
-        "data_set": str(job.dataset),
+        "patience": job.patience,
+        "data_set": os.fspath(job.dataset),
         "images": {split: len(samples.of(split)) for split in ("train", "val", "test")},
         "notes": [*samples.notes],
         **objective.facts,
