@@ -73,6 +73,10 @@ class TruthError(BlinkError):
     """The ground truth of an image is missing or cannot be used."""
 
 
+class DataSetError(BlinkError):
+    """The images or labels that a network should learn from cannot be used, or what an earlier training has left."""
+
+
 class MissingDependency(BlinkError):  # noqa: N818
     """A library or a device is not there, or not the right one."""
 
