@@ -22,9 +22,8 @@ _AGAIN = "Build the data set again, or replace the image."
 _TURNED_SHARE = 0.5  # of the varied samples: turned by any angle, which softens them; the others by quarters only
 _GAIN, _OFFSET_GREY, _GAMMA = 0.25, 25.0, 0.2
 
-Target = Callable[
-    [Sample, int], np.ndarray
-]  # sample and side in px to a class number () or pixel classes (S, S), uint8
+# a sample and the side of its crop in px to a class number () or the classes of pixels (S, S), uint8
+Target = Callable[[Sample, int], np.ndarray]
 
 
 class Loader:

@@ -68,6 +68,8 @@ class _State:
 def train(job: TrainingJob, objective: Objective, samples: Samples) -> Outcome:
     """Train, keep the best, export and score it; raises :class:`DataSetError`, :class:`OutputError`."""
     started, device = time.monotonic(), choose_device(job.device)
+    for note in samples.notes:
+        logger.warning("%s", note)
     _be_deterministic(job.seed, device)
     loader = Loader(objective.form, objective.target, job.seed)
     header = describe(job, objective, samples)
