@@ -190,8 +190,8 @@ def estimate_turn_deg(first: Sequence[Place], second: Sequence[Place]) -> float:
     """Angle in [-180, 180) that turns the first pattern into the second, counter-clockwise; NaN when it cannot be told.
 
     Every two defects at the same radius vote for the angle between them; the angle at which most defects match wins. It
-    takes two defects away from the centre, and no other angle may explain as many; then a fibre that was not turned
-    is the simpler explanation, and 0 is returned if it does explain as many.
+    takes two defects away from the centre, and no other angle may explain as many, unless a fibre that was hardly
+    turned explains them: that is the simpler explanation.
     """
     votes = {0.0} | {
         math.degrees(cmath.phase(b.at / a.at))
@@ -204,7 +204,7 @@ def estimate_turn_deg(first: Sequence[Place], second: Sequence[Place]) -> float:
     if most < max(LEAST_VOTES, LEAST_VOTES_SHARE * min(len(first), len(second))):
         return NAN
     if counts[0.0] == most:
-        return 0.0
+        return _refined_deg(first, second, 0.0)
     best = [vote for vote, count in counts.items() if count == most]
     if any(abs((a - b + 180) % 360 - 180) > OTHER_ANGLE_DEG for a, b in itertools.combinations(best, 2)):
         return NAN
