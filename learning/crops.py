@@ -1,8 +1,6 @@
 """Square pieces of an end face around marks, and as many without any.
 
-A piece spans a fixed share of the cladding's radius, 31 um of a 125 um fibre, not the mark: so sizes, sharpness and
-grain mean the same in every piece, whatever the microscope enlarges, and a network sees how large a mark is. It is
-taken in the fibre frame, where pixels are square and a tilted fibre is round.
+How a piece is cut out: :mod:`second_opinion.patch_input`.
 """
 
 from __future__ import annotations
@@ -16,10 +14,8 @@ import numpy as np
 
 from learning.labelling import CLADDING, CORE, FERRULE, Labelled, middle_of
 from records import Ellipse
-from vision.geometry import from_frame, to_frame
+from second_opinion.patch_input import CROP_SHARE
 
-CROP_PX = 256
-CROP_SHARE = 0.5  # of the cladding radius
 ARTIFACT, CLEAN_PIECE = "artifact", "clean"
 _FREE_SHARES = (0.5, 0.25)  # of a piece's side: how far marks stay off the middle of a clean one, at best and at least
 _APART_SHARE = 0.25  # of the side: between the middles of two clean pieces
@@ -76,16 +72,3 @@ def _distance_from_marks(labelled: Labelled) -> np.ndarray:
     if free.all():
         return np.full(free.shape, np.inf, np.float32)
     return cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-
-
-def cut_out(grey: np.ndarray, cladding: Ellipse, x_px: float, y_px: float) -> np.ndarray:
-    """The piece around a point, (256, 256) uint8; beyond the image its edge goes on."""
-    side = CROP_SHARE * cladding.mean_radius_px
-    fine = max(1, math.ceil(side / CROP_PX))  # samples per pixel of the piece, so that none of the image is skipped
-    offsets = ((np.arange(CROP_PX * fine) + 0.5) / (CROP_PX * fine) - 0.5) * side
-    u, v = to_frame(cladding, np.float64(x_px), np.float64(y_px))
-    x, y = from_frame(cladding, u + offsets[None, :], v + offsets[:, None])
-    piece = cv2.remap(
-        grey, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return piece if fine == 1 else cv2.resize(piece, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)

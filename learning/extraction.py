@@ -19,12 +19,13 @@ from evaluation.assessment import settings_for
 from image_io import write_png
 from inspection import InspectionSettings
 from learning.correlations import reduced_face
-from learning.crops import CROP_SHARE, choose_crops, cut_out
+from learning.crops import choose_crops
 from learning.database import ImageRows
 from learning.features import Row, defect_rows, geometry_row, region_rows
 from learning.human_labels import HumanLabels, apply_labels
 from learning.labelling import INSPECTOR, Labelled
 from records import Inspection, InspectionRecord
+from second_opinion.patch_input import CROP_SHARE, cut_out
 
 IGNORE = "ignore"  # of the defect masks: where nobody has said what is there
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from errors import DataSetError, UnreadableImage
 from image_io import read_image
-from learning.face_input import FaceCrop, InputForm, crop_face, prepare
 from learning.samples import Sample
+from second_opinion.face_input import FaceCrop, InputForm, crop_face, prepare
 
 IGNORED = 255  # in a target: a pixel that nobody has judged
 _KEPT_BYTES = 256 << 20

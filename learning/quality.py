@@ -11,12 +11,12 @@ from torch import nn
 from torch.nn import functional
 
 from errors import UsageError
-from learning.face_input import GREY, InputForm
 from learning.networks import FaceNet, Perceptron
 from learning.samples import Sample, check_splits, labelled, limited, read_samples
 from learning.training import Objective, choose_device
 from learning.training import train as fit
 from learning.training_job import Outcome, TrainingJob
+from second_opinion.face_input import GREY, InputForm
 
 FORMS = {"cnn": InputForm(160, fine=2), "mlp": InputForm(28, GREY)}
 _LEAST_SIZE = {"cnn": 32, "mlp": 1}

@@ -16,10 +16,10 @@ from image_io import decode_image, file_bytes
 from image_processing import locate
 from learning.database import DATABASE_NAME, SCHEMA_VERSION, SPLITS
 from learning.extraction import image_id_of
-from learning.face_input import REACH_SHARE
 from learning.faces import Face, assign_splits, group_faces, name_keys
 from learning.labelling import CLEAN, DEFECTIVE
 from records import Ellipse
+from second_opinion.face_input import REACH_SHARE
 from settings import Config
 from vision.preprocess import preprocess
 

@@ -19,7 +19,6 @@ from torch.nn import functional
 from errors import DataSetError, UsageError
 from image_io import read_image
 from learning.extraction import IGNORE
-from learning.face_input import InputForm, crop_face, crop_mask
 from learning.labelling import KINDS
 from learning.loading import IGNORED, Loader
 from learning.networks import UNet
@@ -27,6 +26,7 @@ from learning.samples import Sample, Samples, check_splits, limited, read_sample
 from learning.training import Objective, choose_device
 from learning.training import train as fit
 from learning.training_job import Outcome, TrainingJob
+from second_opinion.face_input import InputForm, crop_face, crop_mask
 
 FORM = InputForm(256)
 CLASSES = ("background", "mark")

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from cli.run_info import VERSION, now
 from errors import DataSetError, MissingDependency
 from image_io import write_bytes
-from learning.face_input import REACH_SHARE, InputForm
 from learning.loading import Loader, Target
 from learning.model_files import export_onnx, load_checkpoint, save_checkpoint
 from learning.samples import Sample, Samples
 from learning.scores import accuracy, class_scores, confusion
 from learning.training_job import BEST, CONFUSION, CURVES, LAST, ONNX, RUN, Outcome, TrainingJob, logger
+from second_opinion.face_input import REACH_SHARE, InputForm
 
 _WEIGHT_DECAY = 1e-4
 _BETTER_BY = 1e-4  # of the loss on val: less is chance

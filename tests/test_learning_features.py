@@ -8,10 +8,11 @@ from hypothesis.extra.numpy import arrays
 
 from learning import correlations
 from learning.correlations import CELLS, most_alike, reduced_face
-from learning.crops import CROP_PX, CROP_SHARE, choose_crops, cut_out
+from learning.crops import choose_crops
 from learning.features import mask_of, region_rows, run_lengths
 from learning.labelling import CLADDING, CORE, FERRULE, Labelled, middle_of
 from records import Ellipse, Fiber
+from second_opinion.patch_input import CROP_PX, CROP_SHARE, cut_out
 from vision.geometry import polar_maps
 
 ELLIPSE = Ellipse(210.0, 130.0, 200.0, 180.0, 30.0)

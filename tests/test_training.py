@@ -13,9 +13,9 @@ from training_sets import change, write_class_folders, write_data_set
 
 from errors import ExitCode
 from learning import train
-from learning.face_input import InputForm, network_input
 from learning.scores import class_scores, confusion
 from records import Ellipse
+from second_opinion.face_input import InputForm, network_input
 
 LIBRARIES = ("torch", "onnx", "onnxruntime")
 needs_torch = pytest.mark.skipif(
