@@ -18,13 +18,14 @@ import cv2
 
 import reporting
 from batchwide.optics_dirt import OpticsSpot
-from cli.image_files import DETAILS_FOLDER, ImageFile
+from cli.image_files import ImageFile
 from cli.output_folder import remove_details
 from cli.run_info import now
 from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
+from output_names import DETAILS_FOLDER
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
 from records_file import ResultsFile
 from workers.backend import Backend, replay

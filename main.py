@@ -30,7 +30,7 @@ try:
         from cli import output_folder, prompts, run_info
         from cli.batch_reports import BatchReports
         from cli.calibration_checks import batch_warnings
-        from cli.image_files import DETAILS_FOLDER, Found, find_images
+        from cli.image_files import Found, find_images
         from cli.image_reports import worthwhile_jobs, write_missing_certificates
         from cli.interrupts import StopRequest
         from cli.job_settings import choose_settings, describe_settings
@@ -41,6 +41,7 @@ try:
         from cli.watching import watch
         from config_loader import load_config
         from inspection import InspectionSettings
+        from output_names import DETAILS_FOLDER, REPORT_FILE, SUMMARY_FILE
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile
         from reporting import ReportOptions
@@ -334,7 +335,7 @@ def report_outcome(
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
     say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
-    say(f"Reports: {options.output / 'report.html'}, {options.output / 'summary_report.csv'}")
+    say(f"Reports: {options.output / REPORT_FILE}, {options.output / SUMMARY_FILE}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")
         return ExitCode.INTERRUPTED

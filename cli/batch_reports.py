@@ -9,7 +9,7 @@ from pathlib import Path
 import comparison
 import findings
 import reporting
-from cli.image_files import RESULTS_FILE
+from output_names import RESULTS_FILE
 from records_file import ResultsFile, stream_records
 from reporting import ReportOptions
 from reports.html_report import write_html_report

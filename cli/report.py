@@ -21,13 +21,13 @@ try:
     import reporting
     from cli import output_folder, run_info
     from cli.batch_reports import BatchReports
-    from cli.image_files import DETAILS_FOLDER, RESULTS_FILE
     from cli.image_reports import ImageReports, worthwhile_jobs, write_image_reports
     from cli.interrupts import StopRequest
     from cli.logs import logging_to_file
     from cli.program import run_program
     from cli.screen import progress_bar, say
     from config_loader import load_config
+    from output_names import DETAILS_FOLDER, RESULTS_FILE
     from plain_data import build
     from records_file import ResultsFile
     from settings import Config, OpticsDirt, SameFaceSettings
