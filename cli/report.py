@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded
-from cli.arguments import Parser, count, path
+from cli.arguments import Parser, add_screen_options, count, path
 from errors import ExitCode, NoImagesError, refuse_to_start
 
 try:
@@ -19,7 +19,7 @@ try:
 
     import comparison
     import reporting
-    from cli import output_folder, run_info
+    from cli import output_folder
     from cli.batch_reports import report_batch
     from cli.image_reports import ImageReports, worthwhile_jobs, write_image_reports
     from cli.interrupts import StopRequest
@@ -60,11 +60,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--compare", type=path, metavar="OLD_OUTPUT", help="say what became of every mark since an earlier inspection")
     add("--jobs", type=count, metavar="N", help="work on N images at once (default: one per core)")
     add("-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="colours; default: config.json")
-    add("--no-progress", action="store_true", help="no progress bar")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every step on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    add_screen_options(parser)
     return parser.parse_args(argv)
 
 
