@@ -30,7 +30,7 @@ def report_batch(
         logger.info("%s", text)
     if old_output is not None:
         earlier = stream_records(old_output / RESULTS_FILE)
-        compared = comparison.compare(earlier, records(), old_output)
+        compared = comparison.compare(earlier, records(), old_output, limits)
         logger.info("%s", comparison.by_class(compared))
         remarks.append(comparison.in_short(compared))
     reporting.write_batch_reports(folder, records, found, compared, options)
