@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from errors import OutputError
+from errors import cannot_write
 
 logger = logging.getLogger("dscope")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -65,12 +65,12 @@ def logging_to_screen(console: Console, level: int) -> Iterator[None]:
 
 @contextmanager
 def logging_to_file(folder: Path) -> Iterator[Path]:
-    """Append all log records to ``inspection_YYYY-MM-DD.log`` in ``folder``; raises :class:`OutputError`."""
+    """Append all log records to ``inspection_YYYY-MM-DD.log`` in ``folder``; raises :class:`errors.OutputError`."""
     path = folder / f"inspection_{datetime.now():%Y-%m-%d}.log"
     try:
         handler = _FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.", "Choose another -o.") from error
+        raise cannot_write(path, error) from error
     handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logger.addHandler(handler)
     try:

@@ -29,7 +29,7 @@ try:
     from config_loader import load_config
     from output_names import DETAILS_FOLDER, RESULTS_FILE
     from plain_data import build
-    from records_file import ResultsFile
+    from records_file import ResultsFile, has_records
     from settings import Config, OpticsDirt, SameFaceSettings
     from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
@@ -76,8 +76,6 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
         output_folder.remove_partial_files(folder)
         results = ResultsFile(folder / RESULTS_FILE)
-        if not len(results):
-            raise NoImagesError(f"{folder / RESULTS_FILE} holds no complete record.", "Inspect the images again.")
         logger.info("Rebuilding the reports in %s", folder)
         each = ImageReports(folder / DETAILS_FOLDER, options.pdf, config.reporting)
         jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
@@ -97,6 +95,8 @@ def check_results(folder: Path) -> None:
     """Raise :class:`NoImagesError` where there are no results: nothing must be made in another folder."""
     if not (folder / RESULTS_FILE).is_file():
         raise NoImagesError(f"There is no {RESULTS_FILE} in {folder}.", "Name the OUTPUT of an inspection.")
+    if not has_records(folder / RESULTS_FILE):
+        raise NoImagesError(f"{folder / RESULTS_FILE} holds no complete record.", "Inspect the images again.")
 
 
 def as_inspected(folder: Path, config: Config) -> Config:
