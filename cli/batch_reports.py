@@ -26,7 +26,7 @@ def report_batch(
     records, limits = results.records, config.optics_dirt
     found = findings.find_in_batch(records(), limits, config.same_face)
     remarks, compared = [*findings.in_short(found)], None
-    for text in findings.sentences(found, limits):
+    for text in findings.sentences(found):
         logger.info("%s", text)
     if old_output is not None:
         earlier = stream_records(old_output / RESULTS_FILE)
