@@ -2,6 +2,7 @@
 
 import io
 import logging
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -32,6 +33,17 @@ def test_a_traceback_keeps_its_lines(tmp_path):
             logger.debug("a\nb ended early:", exc_info=True)
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("a\\nb ended early:") and lines[-1] == "ValueError: boom" and len(lines) > 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk by the means of Linux")
+def test_a_full_disk_does_not_hide_why_a_run_ends(tmp_path):
+    with logging_to_screen(Console(file=io.StringIO()), logging.INFO), logging_to_file(tmp_path) as path:
+        pass
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(KeyError), logging_to_file(tmp_path):
+        logger.warning("This cannot be written.")
+        raise KeyError
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Fl\xe4che \u4e2d\U0001f50d", "back\\slash", "\udcff"])
