@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 
+from batchwide.optics_dirt import left_out_text
 from records import FAIL, PASS, Defect, InspectionRecord, Provenance
 from reports.annotate import worst_first
 from reports.pages import (
@@ -35,6 +36,26 @@ SHADE = "#EBEBEB"
 _HIGHEST_PICTURE_PT = 270.0
 _PICTURE_WIDTH_PX = 1000
 _SIGNATURE_PT = 46.0
+_ZONE_COLUMNS = (
+    Column("Zone", 90),
+    Column("From radius", 80, "right"),
+    Column("To radius", 80, "right"),
+    Column("Inspected", 90, "right"),
+    Column("In the picture", 80, "right"),
+    Column("Marks", 60, "right"),
+)
+_MARK_COLUMNS = (
+    Column("ID", 30),
+    Column("Class", 70),
+    Column("Zone", 48),
+    Column("Length", 36, "right"),
+    Column("Width", 34, "right"),
+    Column("Diameter", 46, "right"),
+    Column("Radius", 36, "right"),
+    Column("Angle", 33, "right"),
+    Column("Conf.", 30, "right"),
+    Column("Violates", 136),
+)
 _ALWAYS_READ = 30  # lines of reasons and warnings that are shown; a damaged record may hold any number
 
 
@@ -207,9 +228,8 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
             flow.line(f"and {len(texts) - _ALWAYS_READ} more", size=8.5)
     if record.status == PASS and not record.reasons:
         flow.paragraph("No rule is violated.", size=8.5)
-    if left_out := len(record.defects) - count:
-        marks = f"{left_out} mark{'' if left_out == 1 else 's'}"
-        flow.paragraph(f"{marks} on the optics, neither counted nor judged.", size=8.5)
+    if left_out := left_out_text(record):
+        flow.paragraph(f"{left_out}.", size=8.5)
     if record.marginal:
         flow.paragraph("The verdict is marginal: it would turn within the uncertainty of a size.", size=8.5, bold=True)
     if any(defect.marginal for defect in record.counted_defects):
@@ -222,14 +242,6 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
         return
     unit = _Unit(record)
     flow.title("Zones")
-    columns = (
-        Column("Zone", 90),
-        Column("From radius", 80, "right"),
-        Column("To radius", 80, "right"),
-        Column("Inspected", 90, "right"),
-        Column("In the picture", 80, "right"),
-        Column("Marks", 60, "right"),
-    )
     rows = [
         Row(
             (
@@ -243,27 +255,14 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
         )
         for zone in record.zones
     ]
-    flow.table(columns, rows)
+    flow.table(_ZONE_COLUMNS, rows)
 
 
 def _add_marks(flow: Flow, record: InspectionRecord) -> None:
     if not record.counted_defects:
         return
-    unit = "µm" if record.scale.known else "px"
-    flow.title(f"Marks, the worst first (lengths in {unit})")
-    columns = (
-        Column("ID", 30),
-        Column("Class", 70),
-        Column("Zone", 48),
-        Column("Length", 36, "right"),
-        Column("Width", 34, "right"),
-        Column("Diameter", 46, "right"),
-        Column("Radius", 36, "right"),
-        Column("Angle", 33, "right"),
-        Column("Conf.", 30, "right"),
-        Column("Violates", 136),
-    )
-    flow.table(columns, [_mark_row(defect, record.scale.known) for defect in worst_first(record.counted_defects)])
+    flow.title(f"Marks, the worst first (lengths in {_Unit(record).name})")
+    flow.table(_MARK_COLUMNS, [_mark_row(defect, record.scale.known) for defect in worst_first(record.counted_defects)])
 
 
 def _mark_row(defect: Defect, scale_known: bool) -> Row:

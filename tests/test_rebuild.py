@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,27 @@ def test_a_signal_while_certificates_are_written_ends_with_the_one_under_way(ins
     assert len(names()) == 3
 
 
+def test_the_second_signal_while_certificates_are_written_says_how_to_go_on(inspected, monkeypatch, capsys):
+    def stop_at_once(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting, "write_certificate", stop_at_once)
+        assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.INTERRUPTED
+    captured = capsys.readouterr()
+    assert "--resume" in captured.out and "Traceback" not in captured.err
+    assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.IMAGES_FAILED
+    assert len(names()) == 3
+
+
+def test_a_certificate_in_whose_way_something_is_costs_no_report(inspected, capsys):
+    (inspected / "details" / "fail2_certificate.pdf").mkdir()
+    (inspected / "summary_report.csv").unlink()
+    assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.OUTPUT_UNUSABLE
+    assert "fail2_certificate.pdf" in (said := capsys.readouterr().err) and "--resume" in said
+    assert len(statuses()) == 3
+
+
 @pytest.mark.soak
 def test_reporting_is_a_program_that_makes_the_same_bytes(inspected):
     main.main([*RUN, "--resume", "--pdf"])
@@ -133,7 +155,7 @@ def test_run_json_is_kept_but_for_the_counts(inspected):
     assert report.main(["out"]) == ExitCode.OK and path.read_bytes() == b"{"
 
 
-@pytest.mark.parametrize("state", ["no folder", "no results", "nothing in it"])
+@pytest.mark.parametrize("state", ["no folder", "no results", "nothing in it", "a torn line"])
 def test_without_results_nothing_is_written(inspected, capsys, state):
     name = "elsewhere" if state == "no folder" else "out"
     path = inspected / "results.jsonl"
@@ -141,19 +163,23 @@ def test_without_results_nothing_is_written(inspected, capsys, state):
         path.unlink()
     if state == "nothing in it":
         path.write_bytes(b"garbage\n")
-    before = Path("out/summary_report.csv").read_bytes()
+    if state == "a torn line":
+        path.write_bytes(path.read_bytes().splitlines()[0])
     Path("out/run.json").unlink()
+    shutil.rmtree("out/details")
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
     capsys.readouterr()
     assert report.main([name]) == ExitCode.NO_IMAGES
     assert "results.jsonl" in capsys.readouterr().err
-    assert Path("out/summary_report.csv").read_bytes() == before
-    assert not Path("out/run.json").exists() and not Path("elsewhere").exists()
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    assert not Path("elsewhere").exists()
 
 
 def test_not_while_another_run_writes_there(inspected, capsys):
     with output_folder.locked(inspected):
         assert report.main(["out"]) == ExitCode.OUTPUT_UNUSABLE
-    assert "Another run is writing" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Another run is writing" in said and "-o" not in said
 
 
 @pytest.mark.parametrize(
