@@ -1,4 +1,4 @@
-"""Samples as arrays for a network: cropped on first use, kept while there is room, varied, put together in batches."""
+"""Samples as arrays for a network: read on first use, kept while there is room, varied, put together in batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -26,12 +28,43 @@ _GAIN, _OFFSET_GREY, _GAMMA = 0.25, 25.0, 0.2
 Target = Callable[[Sample, int], np.ndarray]
 
 
+class Material(Protocol):
+    """What samples are made of; each method is a pure function of its arguments."""
+
+    def read(self, sample: Sample) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The arrays that inputs are made from, and the target; raises :class:`UnreadableImage`."""
+
+    def vary(self, picture: Any, target: np.ndarray, rng: np.random.Generator) -> tuple[Any, np.ndarray]:
+        """The same mark or face as another microscope might show it."""
+
+    def prepare(self, picture: Any) -> np.ndarray:
+        """The input (channels, S, S) float32."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """End faces, registered to the fibre."""
+
+    form: InputForm
+    target: Target
+
+    def read(self, sample: Sample) -> tuple[FaceCrop, np.ndarray]:
+        side = self.form.fine_size
+        return crop_face(read_image(sample.image).grey, sample.cladding, side), self.target(sample, side)
+
+    def vary(self, crop: FaceCrop, target: np.ndarray, rng: np.random.Generator) -> tuple[FaceCrop, np.ndarray]:
+        return varied(crop, target, rng)
+
+    def prepare(self, crop: FaceCrop) -> np.ndarray:
+        return prepare(crop, self.form)
+
+
 class Loader:
     """The inputs and targets of samples; the same arguments always give the same arrays."""
 
-    def __init__(self, form: InputForm, target: Target, seed: int) -> None:
-        self._form, self._target, self._seed = form, target, seed
-        self._kept: dict[str, tuple[FaceCrop, np.ndarray]] = {}
+    def __init__(self, material: Material, seed: int) -> None:
+        self._material, self._seed = material, seed
+        self._kept: dict[str, tuple[tuple[np.ndarray, ...], np.ndarray]] = {}
         self._kept_bytes = 0
         self._lock = threading.Lock()
 
@@ -56,27 +89,26 @@ class Loader:
                     yield np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
 
     def _pair(self, sample: Sample, number: int, epoch: int | None) -> tuple[np.ndarray, np.ndarray]:
-        crop, target = self._crop(sample)
+        picture, target = self._read(sample)
         if epoch is not None:
-            crop, target = varied(crop, target, np.random.default_rng((self._seed, epoch, number)))
-        return prepare(crop, self._form), target
+            rng = np.random.default_rng((self._seed, epoch, number))
+            picture, target = self._material.vary(picture, target, rng)
+        return self._material.prepare(picture), target
 
-    def _crop(self, sample: Sample) -> tuple[FaceCrop, np.ndarray]:
+    def _read(self, sample: Sample) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         kept = self._kept.get(sample.image_id)
         if kept is not None:
             return kept
-        side = self._form.fine_size
         try:
-            crop = crop_face(read_image(sample.image).grey, sample.cladding, side)
-            made = crop, self._target(sample, side)
+            picture, target = self._material.read(sample)
         except UnreadableImage as error:
             raise DataSetError(f"An image of {sample.image_id} cannot be used: {error.message}", _AGAIN) from error
         with self._lock:
             if sample.image_id not in self._kept and self._kept_bytes < _KEPT_BYTES:
                 # every sample is asked for once an epoch: to drop one for another would gain nothing
-                self._kept[sample.image_id] = made
-                self._kept_bytes += crop.grey.nbytes + crop.seen.nbytes + made[1].nbytes
-        return made
+                self._kept[sample.image_id] = picture, target
+                self._kept_bytes += sum(array.nbytes for array in (*picture, target))
+        return picture, target
 
 
 def varied(crop: FaceCrop, target: np.ndarray, rng: np.random.Generator) -> tuple[FaceCrop, np.ndarray]:
@@ -93,7 +125,11 @@ def varied(crop: FaceCrop, target: np.ndarray, rng: np.random.Generator) -> tupl
             cv2.warpAffine(picture, turn, picture.shape, flags=cv2.INTER_NEAREST if number else cv2.INTER_LINEAR)
             for number, picture in enumerate(pictures)
         ]
+    return FaceCrop(relit(pictures[0], rng), pictures[1] > 0), pictures[2] if target.ndim else target
+
+
+def relit(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same picture (H, W) uint8 with another gain, offset and gamma."""
     gain, gamma = 1 + rng.uniform(-_GAIN, _GAIN), 1 + rng.uniform(-_GAMMA, _GAMMA)
     levels = 255 * (np.arange(256) / 255) ** gamma * gain + rng.uniform(-_OFFSET_GREY, _OFFSET_GREY)
-    grey = cv2.LUT(pictures[0], np.clip(np.rint(levels), 0, 255).astype(np.uint8))
-    return FaceCrop(grey, pictures[1] > 0), pictures[2] if target.ndim else target
+    return cv2.LUT(grey, np.clip(np.rint(levels), 0, 255).astype(np.uint8))

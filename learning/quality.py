@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -11,12 +11,14 @@ from torch import nn
 from torch.nn import functional
 
 from errors import UsageError
+from learning.loading import Faces, Loader
 from learning.networks import FaceNet, Perceptron
 from learning.samples import Sample, check_splits, labelled, limited, read_samples
-from learning.training import Objective, choose_device
+from learning.torch_learner import TorchLearner, choose_device
+from learning.training import Objective
 from learning.training import train as fit
 from learning.training_job import Outcome, TrainingJob
-from second_opinion.face_input import GREY, InputForm
+from second_opinion.face_input import GREY, REACH_SHARE, InputForm
 
 FORMS = {"cnn": InputForm(160, fine=2), "mlp": InputForm(28, GREY)}
 _LEAST_SIZE = {"cnn": 32, "mlp": 1}
@@ -48,10 +50,10 @@ def train(job: TrainingJob) -> Outcome:
         rows=classes,
         row_class=tuple(range(len(classes))),
         scored=tuple(range(len(classes))),
-        form=form,
-        network=network,
-        target=target,
-        loss=lambda logits, targets: functional.cross_entropy(logits, targets, weight=weights),
+        input=asdict(form) | {"reach_share": REACH_SHARE},
         facts={"class_counts": dict(counts), "class_weights": [round(float(w), 6) for w in weights]},
     )
-    return fit(job, objective, samples)
+    learner = TorchLearner(
+        job, network, lambda logits, targets: functional.cross_entropy(logits, targets, weight=weights)
+    )
+    return fit(job, objective, samples, Loader(Faces(form, target), job.seed), learner)

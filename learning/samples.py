@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from cli.image_files import find_images
 from errors import DataSetError, UnreadableImage
@@ -32,11 +34,11 @@ _LEAST_TEST = 8  # images that --limit leaves in val and in test
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to learn from; ``image`` is its file, ``cladding`` where its fibre lies in it."""
+    """One image to learn from; ``image`` is its file, ``cladding`` where its fibre lies in it, None for a piece."""
 
     image_id: str
     image: Path
-    cladding: Ellipse
+    cladding: Ellipse | None
     label: str  # the name of its class; empty where nobody has given a verdict
     split: str
     origin: str = ""  # what its labels come from, so that a change of them is a change of the data
@@ -66,26 +68,36 @@ def read_samples(folder: Path, config: Config, advance: Callable[[str], None]) -
     The data set knows where the fibres are; in other images they are located as ``config`` says, and ``advance`` is
     called with the name of each. Raises :class:`DataSetError`.
     """
+    return _of_data_set(folder) if is_data_set(folder) else _of_class_folders(folder, config, advance)
+
+
+def is_data_set(folder: Path) -> bool:
+    """Whether a folder is a data set of ``learning.build_dataset``; raises :class:`DataSetError` where it is none."""
     if not folder.is_dir():
         raise DataSetError(f"{folder} is no folder.", _BUILD)
-    return _of_data_set(folder) if (folder / DATABASE_NAME).exists() else _of_class_folders(folder, config, advance)
+    return (folder / DATABASE_NAME).exists()
 
 
-def _of_data_set(folder: Path) -> Samples:
+def data_set_rows(folder: Path, query: str) -> list[tuple]:
+    """What the database of a data set answers; raises :class:`DataSetError` for a file that is none."""
     path = folder / DATABASE_NAME
-    query = (
-        "SELECT image_id, verdict, split, made_from, centre_x_px, centre_y_px, major_axis_px, minor_axis_px, angle_deg"
-        " FROM images JOIN geometry USING (image_id) WHERE split IS NOT NULL ORDER BY image_id"
-    )
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != SCHEMA_VERSION:
                 message = f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}."
                 raise DataSetError(message, "Build the data set again with this program's learning.build_dataset.")
-            rows = connection.execute(query).fetchall()
+            return connection.execute(query).fetchall()
     except sqlite3.DatabaseError as error:
         raise DataSetError(f"{path} is no database of a data set ({error}).", _BUILD) from error
+
+
+def _of_data_set(folder: Path) -> Samples:
+    rows = data_set_rows(
+        folder,
+        "SELECT image_id, verdict, split, made_from, centre_x_px, centre_y_px, major_axis_px, minor_axis_px, angle_deg"
+        " FROM images JOIN geometry USING (image_id) WHERE split IS NOT NULL ORDER BY image_id",
+    )
     items = tuple(
         Sample(
             image_id,
@@ -100,41 +112,64 @@ def _of_data_set(folder: Path) -> Samples:
     return Samples(items, folder)
 
 
-def _of_class_folders(folder: Path, config: Config, advance: Callable[[str], None]) -> Samples:
+def class_folders(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The image files of each folder in ``folder``, by its name; raises :class:`DataSetError` for fewer than two."""
     places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     files = {place.name: find_images([place]).paths for place in places}
     if len(files) < 2:
         raise DataSetError(f"{folder} holds neither {DATABASE_NAME} nor two folders named after classes.", _BUILD)
     if empty := [name for name, paths in files.items() if not paths]:
         raise DataSetError(f"The folder '{folder / empty[0]}' holds no image.", "Fill it, or remove it.")
+    return files
+
+
+def without_copies(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples, each content once; raises :class:`DataSetError` for a content in two classes."""
     known: dict[str, Sample] = {}
+    for sample in samples:
+        other = known.setdefault(sample.image_id, sample)
+        if other.label != sample.label:
+            message = f"'{other.image}' and '{sample.image}' are the same image in two classes."
+            raise DataSetError(message, "Remove one.")
+    return [*known.values()]
+
+
+def _of_class_folders(folder: Path, config: Config, advance: Callable[[str], None]) -> Samples:
+    files = class_folders(folder)
     lost: list[str] = []
-    for label, paths in files.items():
-        for path in paths:
-            sample, is_located = _located(path, label, config)
-            other = known.setdefault(sample.image_id, sample)
-            if other.label != label:
-                raise DataSetError(f"'{other.image}' and '{path}' are the same image in two classes.", "Remove one.")
-            lost += [] if is_located else [repr(path.name)]
-            advance(path.name)
-    items = [replace(s, split=split) for label in files for s, split in _split([*known.values()], label)]
+
+    def located() -> Iterator[Sample]:
+        for label, paths in files.items():
+            for path in paths:
+                sample, is_located = _located(path, label, config)
+                lost.extend([] if is_located else [repr(path.name)])
+                advance(path.name)
+                yield sample
+
+    known = without_copies(located())
+    items = [replace(s, split=split) for label in files for s, split in _split(known, label)]
     notes = [f"No fibre was found in {len(lost)} images, as in {lost[0]}: their middle is used."] if lost else []
     return Samples(tuple(sorted(items, key=lambda s: s.image_id)), None, tuple(notes))
 
 
 def _located(path: Path, label: str, config: Config) -> tuple[Sample, bool]:
     """The sample of an image file and whether its fibre was found; else it is the circle in the image's middle."""
-    try:
-        data = file_bytes(path)
-        grey = decode_image(data, name=path.name, max_pixels=config.preprocessing.max_image_pixels).grey
-    except UnreadableImage as error:
-        raise DataSetError(f"'{path}': {error.message}", error.remedy) from error
+    data, grey = read_labelled(path, config)
     prepared = preprocess(grey, None, config.preprocessing)
     fiber = locate(prepared, config.localization, core_um=None, cladding_um=None).fiber
     height, width = grey.shape
     side = min(height, width) / REACH_SHARE
     middle = Ellipse((width - 1) / 2, (height - 1) / 2, side, side, 0.0)
     return Sample(image_id_of(data), path, fiber.cladding if fiber else middle, label, ""), fiber is not None
+
+
+def read_labelled(path: Path, config: Config) -> tuple[bytes, np.ndarray]:
+    """An image file of a class as bytes and as (H, W) uint8; raises :class:`DataSetError`."""
+    try:
+        data = file_bytes(path)
+        return data, decode_image(data, name=path.name, max_pixels=config.preprocessing.max_image_pixels).grey
+    except UnreadableImage as error:
+        raise DataSetError(f"'{path}': {error.message}", error.remedy) from error
 
 
 def _split(samples: Sequence[Sample], label: str) -> list[tuple[Sample, str]]:

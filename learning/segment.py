@@ -8,7 +8,7 @@ few pixels. How many pixels of each kind are found is measured all the same.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,14 @@ from errors import DataSetError, UsageError
 from image_io import read_image
 from learning.extraction import IGNORE
 from learning.labelling import KINDS
-from learning.loading import IGNORED, Loader
+from learning.loading import IGNORED, Faces, Loader
 from learning.networks import UNet
 from learning.samples import Sample, Samples, check_splits, limited, read_samples
-from learning.training import Objective, choose_device
+from learning.torch_learner import TorchLearner, choose_device
+from learning.training import Objective
 from learning.training import train as fit
 from learning.training_job import Outcome, TrainingJob
-from second_opinion.face_input import InputForm, crop_face, crop_mask
+from second_opinion.face_input import REACH_SHARE, InputForm, crop_face, crop_mask
 
 FORM = InputForm(256)
 CLASSES = ("background", "mark")
@@ -50,20 +51,23 @@ def train(job: TrainingJob) -> Outcome:
     def target(sample: Sample, side: int) -> np.ndarray:
         return pixel_target(folder, sample, side)
 
-    weight = _mark_weight(samples, Loader(form, target, job.seed), job.batch)
+    loader = Loader(Faces(form, target), job.seed)
+    weight = _mark_weight(samples, loader, job.batch)
     weights = torch.tensor([1.0, weight]).to(choose_device(job.device))
     objective = Objective(
         classes=CLASSES,
         rows=("background", *KINDS),
         row_class=(0, *(1 for _ in KINDS)),
         scored=(1,),
-        form=form,
-        network=lambda: UNet(form.channels, len(CLASSES)),
-        target=target,
-        loss=lambda logits, targets: dice_and_cross_entropy(logits, targets, weights),
+        input=asdict(form) | {"reach_share": REACH_SHARE},
         facts={"class_weights": [1.0, weight]},
     )
-    return fit(job, objective, samples)
+    learner = TorchLearner(
+        job,
+        lambda: UNet(form.channels, len(CLASSES)),
+        lambda logits, targets: dice_and_cross_entropy(logits, targets, weights),
+    )
+    return fit(job, objective, samples, loader, learner)
 
 
 def pixel_target(folder: Path, sample: Sample, side: int) -> np.ndarray:

@@ -26,7 +26,7 @@ try:
     from cli.program import run_program
     from cli.screen import progress_bar, say
     from config_loader import load_config
-    from learning.training_job import BEST, CONFUSION, CURVES, LAST, ONNX, RUN, Outcome, TrainingJob
+    from learning.training_job import CONFUSION, CURVES, KERAS_H5, ONNX, RUN, STATES, Outcome, TrainingJob
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("train.py", error))
 
@@ -39,15 +39,17 @@ class Task:
 
     module: str
     architectures: tuple[str, ...]  # the default first
-    libraries: tuple[str, ...]
+    libraries: tuple[str, ...]  # "a or b": one of them is enough
     epochs: int
     batch: int
     lr: float
 
 
 _PYTORCH = ("torch", "onnx", "onnxruntime")
+_KERAS = ("keras", "torch or tensorflow", "onnx", "onnxruntime")
 TASKS = {
     "quality": Task("learning.quality", ("cnn", "mlp"), _PYTORCH, epochs=40, batch=16, lr=1e-3),
+    "patch": Task("learning.patch", ("cnn",), _KERAS, epochs=40, batch=32, lr=1e-3),
     "segment": Task("learning.segment", ("unet",), _PYTORCH, epochs=60, batch=8, lr=2e-3),
 }
 
@@ -150,7 +152,7 @@ def seed(text: str) -> int:
 
 def check_libraries(task: str, libraries: Sequence[str]) -> None:
     """Raise :class:`MissingDependency` where a library is not installed, without loading it."""
-    missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+    missing = [text for text in libraries if not any(map(importlib.util.find_spec, text.split(" or ")))]
     if missing:
         raise MissingDependency(
             f"The task {task} needs {', '.join(missing)}, not installed here.",
@@ -164,14 +166,14 @@ def prepare_folder(folder: Path, *, keep: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make {folder}: {error.strerror or error}.", "Choose another --out.") from error
-    if not keep and any((folder / name).exists() for name in (LAST, BEST, RUN)):
+    if not keep and any((folder / name).exists() for name in (*STATES, RUN)):
         raise OutputError(f"{folder} holds a training.", "Use --resume to go on with it, --overwrite to replace it.")
 
 
 def remove_earlier(folder: Path) -> None:
     """Delete what an earlier training has left in ``folder``; raises :class:`OutputError`."""
     try:
-        for name in (LAST, BEST, ONNX, RUN, CURVES, CONFUSION):
+        for name in (*STATES, KERAS_H5, ONNX, RUN, CURVES, CONFUSION):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot remove the old model: {error}.", "Choose another --out.") from error

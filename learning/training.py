@@ -1,4 +1,4 @@
-"""Training in PyTorch: epochs, checkpoints, early stopping, and the figures at the end, whatever the task.
+"""Training: epochs, checkpoints, early stopping, and the figures at the end, whatever the task and the library.
 
 An epoch depends on the state before it, the seed and its number alone, so that a training that is resumed ends as one
 that was never disturbed.
@@ -10,25 +10,20 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from cli.run_info import VERSION, now
-from errors import DataSetError, MissingDependency
+from errors import DataSetError
 from image_io import write_bytes
-from learning.loading import Loader, Target
-from learning.model_files import export_onnx, load_checkpoint, save_checkpoint
+from learning.loading import Loader
 from learning.samples import Sample, Samples
 from learning.scores import accuracy, class_scores, confusion
-from learning.training_job import BEST, CONFUSION, CURVES, LAST, ONNX, RUN, Outcome, TrainingJob, logger
-from second_opinion.face_input import REACH_SHARE, InputForm
+from learning.training_job import CONFUSION, CURVES, ONNX, RUN, STATES, Outcome, TrainingJob, logger
 
-_WEIGHT_DECAY = 1e-4
 _BETTER_BY = 1e-4  # of the loss on val: less is chance
 _STEADY_EPOCHS = 3  # without progress before the learning rate is halved
 _EXAMPLES = 4  # inputs on which the exported model is compared
@@ -46,48 +41,69 @@ class Objective:
     rows: tuple[str, ...]
     row_class: tuple[int, ...]
     scored: tuple[int, ...]  # the classes whose F1 is the score
-    form: InputForm
-    network: Callable[[], nn.Module]
-    target: Target
-    loss: Callable[[Tensor, Tensor], Tensor]  # logits and targets
+    input: Mapping[str, Any]  # the form of the input, for whoever runs the model
     facts: dict[str, Any] = field(default_factory=dict)  # for run.json
+
+
+class Learner(Protocol):
+    """A network that learns, in whatever library. Inputs (N, channels, S, S) float32, targets (N, ...) uint8."""
+
+    last: str  # the file of the last state
+    best: str  # and of the best one
+    identity: Mapping[str, Any]  # what decides the result of a training beside its options
+
+    def learn(self, inputs: np.ndarray, targets: np.ndarray, lr: float) -> float:
+        """One step; returns the mean loss before it."""
+
+    def judge(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean loss, and the predicted classes in the shape of the targets."""
+
+    def begin_epoch(self, seed: int) -> None:
+        """Everything that is left to chance in an epoch follows from ``seed`` and the state."""
+
+    def save_last(self, path: os.PathLike[str], header: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
+        """Write all of the state, atomically; raises :class:`OutputError`."""
+
+    def read_last(self, path: os.PathLike[str]) -> tuple[dict[str, Any], Any]:
+        """The header of such a file, and what :meth:`resume` takes; raises :class:`DataSetError`."""
+
+    def resume(self, content: Any) -> dict[str, Any]:
+        """Take over a state, return its progress; raises KeyError, ValueError, TypeError, RuntimeError."""
+
+    def save_best(self, path: os.PathLike[str], header: Mapping[str, Any]) -> None:
+        """Write the network, atomically; raises :class:`OutputError`."""
+
+    def load_best(self, path: os.PathLike[str]) -> None:
+        """Take over such a network; raises :class:`DataSetError`."""
+
+    def to_onnx(self, examples: np.ndarray, properties: Mapping[str, Any]) -> bytes:
+        """The network as an ONNX model; see :func:`learning.onnx_files.finished`."""
+
+    def facts(self) -> dict[str, Any]:
+        """Weights, versions, device and threads, for run.json."""
 
 
 @dataclass
 class _State:
-    """Where a training is; written to last.pt after every epoch."""
+    """How far a training is; written with the network's own state after every epoch."""
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.ReduceLROnPlateau
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
 
 
-def train(job: TrainingJob, objective: Objective, samples: Samples) -> Outcome:
+def train(job: TrainingJob, objective: Objective, samples: Samples, loader: Loader, learner: Learner) -> Outcome:
     """Train, keep the best, export and score it; raises :class:`DataSetError`, :class:`OutputError`."""
-    started, device = time.monotonic(), choose_device(job.device)
+    started = time.monotonic()
     for note in samples.notes:
         logger.warning("%s", note)
-    _be_deterministic(job.seed, device)
-    loader = Loader(objective.form, objective.target, job.seed)
-    header = describe(job, objective, samples)
-    state = _start(job, objective, device)
-    if job.resume and (job.out / LAST).exists():
-        _resume(state, job, header)
+    header = describe(job, objective, samples) | learner.identity
+    state = _resumed(job, learner, header) if job.resume else _State()
     while not _is_finished(state, job):
-        if not _run_epoch(state, job, objective, samples, loader, header):
+        if not _run_epoch(state, job, objective, samples, loader, learner, header):
             done = f"Interrupted after {len(state.epochs)} epochs. The same command with --resume goes on."
             return Outcome((done,), interrupted=True)
-    return _finish(state, job, objective, samples, loader, header, time.monotonic() - started)
-
-
-def choose_device(name: str) -> str:
-    """``auto`` is the GPU where PyTorch can use one; raises :class:`MissingDependency` for a GPU that is not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise MissingDependency("PyTorch finds no GPU for --device cuda.", "Use --device cpu, or install CUDA.")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    return _finish(state, job, objective, samples, loader, learner, header, time.monotonic() - started)
 
 
 def describe(job: TrainingJob, objective: Objective, samples: Samples) -> dict[str, Any]:
@@ -96,46 +112,46 @@ def describe(job: TrainingJob, objective: Objective, samples: Samples) -> dict[s
     return {
         **arguments,
         "classes": [*objective.classes],
-        "input": asdict(objective.form) | {"reach_share": REACH_SHARE},
+        "input": dict(objective.input),
         "data_hash": samples.data_hash,
         "version": VERSION,
     }
 
 
-def _be_deterministic(seed: int, device: str) -> None:
-    if device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.manual_seed(seed)
-    # some operations have no deterministic form on a GPU: there it is a wish
-    torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+def learning_rate(start: float, losses: Sequence[float]) -> float:
+    """The learning rate after epochs with these losses on val: halved whenever four in a row bring no progress."""
+    best, steady, rate = math.inf, 0, start
+    for loss in losses:
+        steady = 0 if loss < best - _BETTER_BY else steady + 1
+        best = min(best, loss) if steady == 0 else best
+        if steady > _STEADY_EPOCHS:
+            rate, steady = rate / 2, 0
+    return rate
 
 
-def _start(job: TrainingJob, objective: Objective, device: str) -> _State:
-    network = objective.network().to(device, memory_format=torch.channels_last)  # a quarter faster
-    optimizer = torch.optim.AdamW(network.parameters(), lr=job.lr, weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.5, patience=_STEADY_EPOCHS, threshold=_BETTER_BY, threshold_mode="abs"
-    )
-    return _State(network, optimizer, schedule)
+def _resumed(job: TrainingJob, learner: Learner, header: dict[str, Any]) -> _State:
+    """The state in the job's folder, a new one where there is none.
 
-
-def _resume(state: _State, job: TrainingJob, header: dict[str, Any]) -> None:
-    """Take over last.pt; raises :class:`DataSetError` when it belongs to another training."""
-    earlier, content = load_checkpoint(job.out / LAST)
+    Raises :class:`DataSetError` when it belongs to another training.
+    """
+    path = job.out / learner.last
+    over = "start over without --resume in another --out."
+    if foreign := [name for name in STATES if name not in (learner.last, learner.best) and (job.out / name).exists()]:
+        raise DataSetError(f"{job.out / foreign[0]} is of a training of another kind.", f"Name its task, or {over}")
+    if not path.exists():
+        return _State()
+    earlier, content = learner.read_last(path)
     if differing := sorted(name for name in header if earlier.get(name) != header[name]):
         raise DataSetError(
-            f"{job.out / LAST} is of a training with another {', '.join(differing)}.",
-            "Repeat the options of that training, or start over without --resume in another --out.",
+            f"{path} is of a training with another {', '.join(differing)}.",
+            f"Repeat the options of that training, or {over}",
         )
     try:
-        state.network.load_state_dict(content["network"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.schedule.load_state_dict(content["schedule"])
-        progress = json.loads(content["progress"])
-        state.epochs, state.best_epoch, state.best_loss = (progress[k] for k in ("epochs", "best_epoch", "best_loss"))
+        progress = learner.resume(content)
+        return _State(**{name: progress[name] for name in ("epochs", "best_epoch", "best_loss")})
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         remedy = "Train again without --resume in another --out."
-        raise DataSetError(f"{job.out / LAST} is damaged ({type(error).__name__}).", remedy) from error
+        raise DataSetError(f"{path} is damaged ({type(error).__name__}).", remedy) from error
 
 
 def _is_finished(state: _State, job: TrainingJob) -> bool:
@@ -144,53 +160,47 @@ def _is_finished(state: _State, job: TrainingJob) -> bool:
 
 
 def _run_epoch(
-    state: _State, job: TrainingJob, objective: Objective, samples: Samples, loader: Loader, header: dict[str, Any]
+    state: _State,
+    job: TrainingJob,
+    objective: Objective,
+    samples: Samples,
+    loader: Loader,
+    learner: Learner,
+    header: dict[str, Any],
 ) -> bool:
     """One epoch and its checkpoints; False when the user has asked for the end before it was complete."""
     epoch = len(state.epochs) + 1
-    torch.manual_seed(job.seed * 100_003 + epoch)
+    lr = learning_rate(job.lr, [earlier["val_loss"] for earlier in state.epochs])
+    learner.begin_epoch(job.seed * 100_003 + epoch)
     losses, count = 0.0, 0
-    state.network.train()
-    device = next(state.network.parameters()).device
     for inputs, targets in job.stop.until(loader.batches(samples.of("train"), job.batch, epoch)):
-        loss = objective.loss(state.network(torch.from_numpy(inputs).to(device)), _tensor(targets, device))
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        state.optimizer.step()
-        losses, count = losses + float(loss.detach()) * len(inputs), count + len(inputs)
+        losses, count = losses + learner.learn(inputs, targets, lr) * len(inputs), count + len(inputs)
     if job.stop.requested:
         return False
-    val_loss, rows = evaluate(state.network, objective, samples.of("val"), loader, job.batch)
+    val_loss, rows = evaluate(learner, objective, samples.of("val"), loader, job.batch)
     if not math.isfinite(losses) or not math.isfinite(val_loss):
         raise DataSetError(f"The loss is no longer a number in epoch {epoch}.", "Choose a smaller --lr.")
-    state.schedule.step(val_loss)
     score = score_of(rows, objective)
     state.epochs.append({"epoch": epoch, "train_loss": losses / count, "val_loss": val_loss, "val_score": score})
     if val_loss < state.best_loss - _BETTER_BY:
         state.best_epoch, state.best_loss = epoch, val_loss
-        save_checkpoint(job.out / BEST, header | {"epoch": epoch}, {"network": state.network.state_dict()})
-    progress = {"epochs": state.epochs, "best_epoch": state.best_epoch, "best_loss": state.best_loss}
-    content = {name: getattr(state, name).state_dict() for name in ("network", "optimizer", "schedule")}
-    save_checkpoint(job.out / LAST, header, {**content, "progress": json.dumps(progress)})
+        learner.save_best(job.out / learner.best, header | {"epoch": epoch})
+    learner.save_last(job.out / learner.last, header, asdict(state))
     logger.info("Epoch %d: loss %.4f, on val %.4f, mean F1 on val %.3f.", epoch, losses / count, val_loss, score)
     job.advance(f"epoch {epoch}, F1 on val {score:.3f}")
     return True
 
 
 def evaluate(
-    network: nn.Module, objective: Objective, samples: Sequence[Sample], loader: Loader, batch: int
+    learner: Learner, objective: Objective, samples: Sequence[Sample], loader: Loader, batch: int
 ) -> tuple[float, np.ndarray]:
     """The mean loss on samples, and how often each row was taken for each class, (rows, classes) int64."""
-    network.eval()
-    device = next(network.parameters()).device
     losses, rows = 0.0, np.zeros((len(objective.rows), len(objective.classes)), np.int64)
-    with torch.inference_mode():
-        for inputs, targets in loader.batches(samples, batch):
-            logits = network(torch.from_numpy(inputs).to(device))
-            losses += float(objective.loss(logits, _tensor(targets, device))) * len(inputs)
-            predicted, known = logits.argmax(dim=1).cpu().numpy(), targets < len(rows)
-            size = max(rows.shape)
-            rows += confusion(targets[known], predicted[known], size)[: len(rows), : rows.shape[1]]
+    for inputs, targets in loader.batches(samples, batch):
+        loss, predicted = learner.judge(inputs, targets)
+        losses += loss * len(inputs)
+        known, size = targets < len(rows), max(rows.shape)
+        rows += confusion(targets[known], predicted[known], size)[: len(rows), : rows.shape[1]]
     return losses / len(samples), rows
 
 
@@ -208,29 +218,25 @@ def class_matrix(rows: np.ndarray, objective: Objective) -> np.ndarray:
     return matrix
 
 
-def _tensor(targets: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(targets.astype(np.int64)).to(device)
-
-
 def _finish(
     state: _State,
     job: TrainingJob,
     objective: Objective,
     samples: Samples,
     loader: Loader,
+    learner: Learner,
     header: dict[str, Any],
     seconds: float,
 ) -> Outcome:
     """Score the best network on val and test, export it, draw, and write run.json."""
     from learning.training_plots import confusion_plot, curves_plot
 
-    _, content = load_checkpoint(job.out / BEST)
-    state.network.load_state_dict(content["network"])
-    found = {s: evaluate(state.network, objective, samples.of(s), loader, job.batch) for s in ("val", "test")}
+    learner.load_best(job.out / learner.best)
+    found = {s: evaluate(learner, objective, samples.of(s), loader, job.batch) for s in ("val", "test")}
     figures = {split: _figures(loss, rows, objective) for split, (loss, rows) in found.items()}
     examples = next(loader.batches(samples.of("val"), _EXAMPLES))[0]
     properties = header | {"epoch": state.best_epoch, "figures": figures["test"]}
-    write_bytes(job.out / ONNX, export_onnx(state.network.cpu(), examples, properties))
+    write_bytes(job.out / ONNX, learner.to_onnx(examples, properties))
     write_bytes(job.out / CURVES, curves_plot(state.epochs, state.best_epoch))
     matrices = {split: class_matrix(rows, objective) for split, (_, rows) in found.items()}
     write_bytes(job.out / CONFUSION, confusion_plot(matrices, objective.classes))
@@ -241,13 +247,10 @@ def _finish(
         "images": {split: len(samples.of(split)) for split in ("train", "val", "test")},
         "notes": [*samples.notes],
         **objective.facts,
-        "weights": sum(weights.numel() for weights in state.network.parameters()),
         "best_epoch": state.best_epoch,
         "figures": figures,
         "epochs": state.epochs,
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
-        "device": choose_device(job.device),
-        "threads": torch.get_num_threads(),
+        **learner.facts(),
         "finished": now(),
         "seconds_of_this_run": round(seconds, 1),
     }

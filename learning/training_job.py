@@ -10,8 +10,11 @@ from pathlib import Path
 from cli.interrupts import StopRequest
 from settings import Config
 
-LAST, BEST, ONNX, RUN = "last.pt", "model.pt", "model.onnx", "run.json"
+LAST, BEST = "last.pt", "model.pt"  # of PyTorch
+KERAS_LAST, KERAS_BEST, KERAS_H5 = "last.npz", "model.keras", "model.h5"
+ONNX, RUN = "model.onnx", "run.json"
 CURVES, CONFUSION = "curves.png", "confusion.png"
+STATES = (LAST, BEST, KERAS_LAST, KERAS_BEST)  # what a training is known by before it is finished
 logger = logging.getLogger("dscope.learning")
 
 

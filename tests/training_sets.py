@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,46 @@ def write_class_folders(folder: Path, faces: int = 12) -> Path:
         (folder / label).mkdir(parents=True)
         for number in range(faces):
             write_png(folder / label / f"face_{number:04}.png", face(100 * spots + number, spots=spots)[0])
+    return folder
+
+
+def piece(name: str, seed: int) -> np.ndarray:
+    """A piece around a mark, 64 x 64 px: a line, a dot, a stain, or nothing (clean)."""
+    rng = np.random.default_rng(seed)
+    grey = np.full((64, 64), 150, np.uint8)
+    x, y = (int(v) for v in 32 + rng.integers(-2, 3, 2))
+    if name == "scratch":
+        cv2.line(grey, (8, y + int(rng.integers(-6, 7))), (56, y), 60, 2)
+    elif name == "pit":
+        cv2.circle(grey, (x, y), 4, 40, -1)
+    elif name == "contamination":
+        cv2.circle(grey, (x, y), 13, 90, -1)
+    return np.clip(grey + rng.normal(0, 2, grey.shape), 0, 255).astype(np.uint8)
+
+
+def write_piece_folders(folder: Path, names: Sequence[str], pieces: int = 12) -> Path:
+    """Folders named after classes with as many pieces each."""
+    for place, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for number in range(pieces):
+            write_png(folder / name / f"{name}_{number:04}.png", piece(name, 1000 * place + number))
+    return folder
+
+
+def write_crops(folder: Path) -> Path:
+    """A data set of 24 faces with the pieces of a pit, an artifact and a clean place each; of defects no rows."""
+    write_data_set(folder)
+    connection = sqlite3.connect(folder / DATABASE_NAME)
+    for (image_id,) in connection.execute("SELECT image_id FROM images").fetchall():
+        for number, name in enumerate(("pit", "artifact", "clean"), start=1):
+            file = f"crops/{name}/{image_id}_{number}.png"
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            write_png(folder / file, piece(name, int(image_id, 16)))
+            defect = 1 if name == "pit" else None
+            row = (f"{image_id}_{number}", image_id, defect, name, file, 50.0, 38.0, 15.0)
+            connection.execute("INSERT INTO crops VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
     return folder
 
 
