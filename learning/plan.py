@@ -26,7 +26,7 @@ from learning.labelling import INSPECTOR
 from learning.tidy import incomplete_images
 from records import LOCALIZATION_FAILED, UNREADABLE
 
-EDITION = "1"  # of what is made of an image: another one makes all images anew
+EDITION = "2"  # of what is made of an image: another one makes all images anew
 _UNFINISHED = "?"
 logger = logging.getLogger("dscope.learning")
 
