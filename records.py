@@ -266,7 +266,7 @@ def _is_opinion(vlm: VlmOpinion) -> bool:
     return (
         vlm.verdict in verdicts
         and vlm.classical_status in STATUSES
-        and all(mark.severity in SEVERITIES for mark in vlm.defects)
+        and all(mark.severity in SEVERITIES and all(map(math.isfinite, mark.box_px)) for mark in vlm.defects)
     )
 
 

@@ -147,6 +147,7 @@ def test_the_opinion_of_a_model_is_kept(path):
         {"classical_status": "PASSED"},
         {"defects": (VlmDefect("scratch", "Core", "minor", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
         {"defects": (VlmDefect("Scratch", "ferrule", "minor", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
+        {"defects": (VlmDefect("Scratch", "Core", "minor", 1.0, (math.nan, 0.0, 1.0, 1.0), "full"),)},
         {"defects": (VlmDefect("Scratch", "Core", "grave", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
         {"classical_defects": (make_defect(zone="Kern"),)},
     ],

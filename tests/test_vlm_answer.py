@@ -147,7 +147,7 @@ def test_the_form_of_an_answer_is_mended(answer):
 @pytest.mark.parametrize(
     ("written", "explanation"),
     [
-        ('"it is 5\' and "the core" too"', "it is 5' and \"the core\" too"),
+        ('"it is 5\' and "the core" too"', 'it is 5\' and "the core" too'),
         (r"'it\'s \d fine\n'", "it's \\ fine"),
         ('"cut off in the mid', "cut off in the mid"),
         ('"cut off\\', "cut off"),
@@ -190,7 +190,7 @@ def test_what_cannot_be_saved_is_none(answer):
     assert isinstance(read_answer(answer, *SIZE), Unusable)
 
 
-_PIECES = st.sampled_from([*"{}[]\"'“”,: \\\n", "defects", "pass_fail", "PASS", "bbox", "1e999", "NaN", "-3", GOOD, "é"])
+_PIECES = st.sampled_from([*"{}[]\"'“”,: \\\n", "pass_fail", "PASS", "bbox", "1e999", "NaN", "-3", GOOD, "é"])
 
 
 @given(st.one_of(st.text(max_size=300), st.lists(_PIECES, max_size=60).map("".join)))

@@ -1,6 +1,6 @@
 """What a vision-language model answers about one picture: its form, and the strict way from text to values.
 
-Boxes are (left, top, width, height) in pixels of the picture shown, edges of pixels: the first pixel reaches from 0 to 1.
+Boxes are (left, top, width, height) in pixels of the picture shown, edges of pixels: the first reaches from 0 to 1.
 """
 
 from __future__ import annotations
@@ -107,12 +107,10 @@ def parse_answer(text: str, width: int, height: int) -> Answer | Unusable:
         box = _within(tuple(float(value) for value in entry["bbox"]), width, height)
         if box is None:
             return Unusable(f"defects[{number}].bbox {entry['bbox']} is not in the picture of {width} x {height} px.")
-        defects.append(
-            AnswerDefect(box, entry["type"], entry["severity"], float(entry["confidence"]), entry["zone"])
-        )
+        defects.append(AnswerDefect(box, entry["type"], entry["severity"], float(entry["confidence"]), entry["zone"]))
     if data["pass_fail"] == PASS and any(mark.severity == CRITICAL for mark in defects):
         return Unusable("It says PASS and names a critical mark.")
-    return Answer(tuple(defects), data["pass_fail"], _printable(data["explanation"]))
+    return Answer(tuple(defects), data["pass_fail"], printable(data["explanation"]))
 
 
 @cache
@@ -138,12 +136,12 @@ def _within(box: Box, width: int, height: int) -> Box | None:
     return x, y, w, h
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """One line without control characters and halves of surrogate pairs, as reports can show it."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _unusable(reason: str) -> Unusable:
-    reason = _printable(reason)
+    reason = printable(reason)
     shown = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}..."
     return Unusable(shown if shown.endswith(".") else f"{shown}.")
