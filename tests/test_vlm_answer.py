@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from learning.vlm.answer import MAX_CHARS, Answer, AnswerDefect, Unusable, parse_answer, read_answer
@@ -38,6 +38,7 @@ def test_an_answer_is_read():
     assert parse_answer(f"\n {json.dumps(PASSED)}\n", *SIZE) == Answer((), "PASS", "No mark.")
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.builds(
