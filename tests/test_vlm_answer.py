@@ -175,6 +175,7 @@ def test_an_answer_that_breaks_off_among_its_marks_stays_broken(end):
         f"{GOOD} On second thoughts: {json.dumps(PASSED)}",
         GOOD.replace('"pass_fail"', '"verdict"'),
         "{'pass_fail': 'PASS']",
+        '{"pass_fail": "PASS", "explanation": "Fine.", "defects": [',  # nobody knows what would have followed
         "{" * 1000,
         "{'" * 20_000,
         "{'a':" * 9_000,

@@ -45,6 +45,12 @@ def test_two_that_see_the_same_agree():
     assert compared(opinion(PASS, PASS, named(MINOR)), MINOR, mark(90, 90, on_optics=True)) is None
 
 
+def test_a_mark_belongs_to_the_one_that_it_overlaps_most():
+    left, right = mark(100, 100), mark(105, 100)
+    shifted = named(left, box_px=(92.0, 96.0, 9.0, 9.0))
+    assert compared(opinion(PASS, PASS, named(right), shifted), left, right) is None
+
+
 @pytest.mark.parametrize(
     ("vlm", "defects", "change", "sizes"),
     [

@@ -24,6 +24,7 @@ from grading.acceptance import judge
 from learning.database import DATABASE_NAME, open_to_read
 from learning.extraction import IGNORE, plain_text
 from learning.labelling import CLEAN, DEFECTIVE, HUMAN, INSPECTOR
+from learning.vlm.differences import inspectors_marks
 from learning.vlm.outlines import outline_of, outline_of_pixels
 from learning.vlm.targets import KnownFace, KnownMark, known_mark
 from records import FAIL, NAN, PASS, UNGRADED, ZONE_NAMES, Defect, Ellipse, Fiber, InspectionRecord, Scale, ZoneExtent
@@ -115,13 +116,10 @@ class Results:
 
 def _face_of_record(record: InspectionRecord) -> KnownFace | LeftOut:
     image_id = record.content_sha256[:16] or record.image_path
-    status, defects = record.status, record.counted_defects
-    if record.vlm is not None and record.vlm.decided:
-        status = record.vlm.classical_status
-        defects = tuple(defect for defect in record.vlm.classical_defects if not defect.on_optics)
+    status = record.vlm.classical_status if record.vlm is not None else record.status
     if status not in (PASS, FAIL) or record.fiber is None or not record.content_sha256:
         return LeftOut(image_id, status)
-    marks = tuple(known_mark(defect, outline_of(defect), defect.confidence) for defect in defects)
+    marks = tuple(known_mark(defect, outline_of(defect), defect.confidence) for defect in inspectors_marks(record))
     outline = record.fiber.cladding
     lengths = [*astuple(outline), record.scale.um_per_px, *(zone.outer_radius_px for zone in record.zones)]
     for mark in marks:
