@@ -31,6 +31,7 @@ LOCALIZATION_FAILED = "Localization Failed"
 UNREADABLE = "Unreadable"
 TOO_BLURRED = "Too blurred to be judged"  # how the reason starts
 STATUSES = (PASS, FAIL, UNGRADED, LOCALIZATION_FAILED, UNREADABLE)
+SEVERITIES = ("critical", "marginal", "minor")  # a mark that violates a criterion; one close to a limit; any other
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,34 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class VlmDefect:
+    """A mark as the vision-language model names it."""
+
+    kind: str  # one of DEFECT_CLASSES
+    zone: str  # one of ZONE_NAMES
+    severity: str  # one of SEVERITIES
+    confidence: float  # 0..1
+    box_px: tuple[float, float, float, float]  # left, top, width, height in the image; 0, 0 = its top left corner
+    view: str  # where it was seen: full | core | cladding | ferrule
+
+
+@dataclass(frozen=True)
+class VlmOpinion:
+    """What the vision-language model says of an image, beside what the rules say."""
+
+    verdict: str  # PASS | FAIL, empty when the answer cannot be used
+    usable: bool
+    problem: str  # why it cannot be used
+    decided: bool  # whether the record's status and defects are the model's
+    classical_status: str  # the inspector's own
+    defects: tuple[VlmDefect, ...] = ()
+    explanation: str = ""
+    seconds: float = 0.0
+    attempts: int = 0
+    classical_defects: tuple[Defect, ...] = ()  # the inspector's own where the model decided
+
+
+@dataclass(frozen=True)
 class InspectionRecord:
     """Everything known about one inspected image, without its pixels."""
 
@@ -192,6 +221,7 @@ class InspectionRecord:
     content_sha256: str = ""  # of the file's bytes; empty where another try may end differently
     settings_sha256: str = ""  # of everything besides the image that decides the record
     result_name: str = ""  # what the names of its files in details/ start with
+    vlm: VlmOpinion | None = None  # None: no model was asked
 
     @property
     def counted_defects(self) -> tuple[Defect, ...]:
@@ -206,10 +236,14 @@ class InspectionRecord:
     def from_dict(cls, data: dict[str, Any]) -> InspectionRecord:
         """Inverse of :meth:`to_dict`; raises ValueError for what no inspection writes."""
         record = build(cls, data)
-        zones = {item.name for item in record.zones} | {item.zone for item in (*record.defects, *record.matrix)}
-        kinds = {item.kind for item in record.defects}
+        named = record.vlm.defects if record.vlm else ()
+        marks = (*record.defects, *named, *(record.vlm.classical_defects if record.vlm else ()))
+        zones = {item.name for item in record.zones} | {item.zone for item in (*marks, *record.matrix)}
+        kinds = {item.kind for item in marks}
         if record.status not in STATUSES or not (zones <= {*ZONE_NAMES} and kinds <= {*DEFECT_CLASSES}):
             raise ValueError("a status, zone or class of defect is none")
+        if record.vlm and not _is_opinion(record.vlm):
+            raise ValueError("an opinion of a model is none")
         if any(not (0 <= cell.row < 3 and 0 <= cell.column < 3) for cell in record.matrix):
             raise ValueError("a cell lies outside of its matrix")
         if not _is_path(record.image_path) or not _is_path(record.result_name) or {*record.result_name} & {*"/\\"}:
@@ -225,6 +259,15 @@ class Inspection:
     grey: np.ndarray | None = None  # (H, W) uint8
     zone_map: np.ndarray | None = None  # (H, W) uint8, 0 outside, 1 core, 2 cladding, 3 adhesive, 4 contact
     labels: np.ndarray | None = None  # (H, W) uint16, 0 background, k = defect with label k
+
+
+def _is_opinion(vlm: VlmOpinion) -> bool:
+    verdicts = (PASS, FAIL) if vlm.usable else (PASS, FAIL, "")
+    return (
+        vlm.verdict in verdicts
+        and vlm.classical_status in STATUSES
+        and all(mark.severity in SEVERITIES and all(map(math.isfinite, mark.box_px)) for mark in vlm.defects)
+    )
 
 
 def _is_path(text: str) -> bool:

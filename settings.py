@@ -174,6 +174,41 @@ class SameFaceSettings:
     min_similarity: float = 0.6
 
 
+# --- the vision-language model --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """What fine-tuning adds to the model and how its training goes."""
+
+    r: int
+    alpha: float
+    dropout: float
+    targets: tuple[str, ...]
+    vision: bool
+    gradient_checkpointing: bool
+    warmup_share: float
+    max_gradient: float
+    checkpoint_steps: int
+    checked_answers: int
+
+
+@dataclass(frozen=True)
+class VlmSettings:
+    """How pictures are shown to a vision-language model, and what its answers decide."""
+
+    enabled: bool
+    model: str | None
+    policy: str  # advise | decide_with_watchdog
+    violation_confidence: float
+    max_new_tokens: int
+    attempts: int
+    batch: int
+    max_side_px: int
+    views: tuple[str, ...]
+    lora: LoraSettings
+
+
 # --- fibres and acceptance rules -----------------------------------------------------------------------------------
 
 
@@ -301,6 +336,7 @@ class Config:
     file_names: FileNames
     optics_dirt: OpticsDirt
     same_face: SameFaceSettings
+    vlm: VlmSettings
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

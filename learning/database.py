@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from errors import OutputError
+from errors import DataSetError, OutputError
 from learning.features import Row
 
 SCHEMA_VERSION = 1
@@ -164,6 +164,27 @@ def open_database(path: Path) -> sqlite3.Connection:
     elif version != SCHEMA_VERSION:
         connection.close()
         raise OutputError(f"{path} has schema version {version}, this program makes {SCHEMA_VERSION}.", remedy)
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the database of a data set, which stays as it is.
+
+    Raises :class:`DataSetError` for a file that is none, or of another schema version.
+    """
+    remedy = "Build it with: python -m learning.build_dataset RAW --out DATASET"
+    connection = None
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if connection is not None:
+            connection.close()
+        raise DataSetError(f"{path} is no database of a data set ({error}).", remedy) from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        message = f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}."
+        raise DataSetError(message, "Build the data set again with this program's learning.build_dataset.")
     return connection
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -177,7 +177,8 @@ def split_images(
     rows = connection.execute(
         "SELECT image_id, verdict, serial_number, face, filename FROM images JOIN geometry USING (image_id)"
     ).fetchall()
-    alike = _pictures_alike(connection, min_similarity)
+    fingerprints = connection.execute("SELECT image_id, fingerprint FROM images ORDER BY image_id")
+    alike = pictures_alike(fingerprints, min_similarity)
     stems = {row[0]: Path(row[4]).stem for row in rows}
     names = name_keys({*stems.values()})
     faces = []
@@ -194,10 +195,10 @@ def split_images(
         )
 
 
-def _pictures_alike(connection: sqlite3.Connection, min_similarity: float) -> dict[str, tuple[str, ...]]:
-    """A key for every image whose face another image shows, too, by their fingerprints."""
+def pictures_alike(fingerprints: Iterable[tuple[str, str]], min_similarity: float) -> dict[str, tuple[str, ...]]:
+    """A key for every image (id, fingerprint) whose face another image shows, too, by their fingerprints."""
     faces = Faces()
-    for image_id, fingerprint in connection.execute("SELECT image_id, fingerprint FROM images ORDER BY image_id"):
+    for image_id, fingerprint in fingerprints:
         if fingerprint:
             faces.add(image_id, fingerprint)
     groups = faces.groups(min_similarity)

@@ -16,7 +16,7 @@ from cli.image_files import find_images
 from errors import DataSetError, UnreadableImage
 from image_io import decode_image, file_bytes
 from image_processing import locate
-from learning.database import DATABASE_NAME, SCHEMA_VERSION, SPLITS
+from learning.database import DATABASE_NAME, SPLITS, open_to_read
 from learning.extraction import image_id_of
 from learning.faces import Face, assign_splits, group_faces, name_keys
 from learning.labelling import CLEAN, DEFECTIVE
@@ -82,11 +82,7 @@ def data_set_rows(folder: Path, query: str) -> list[tuple]:
     """What the database of a data set answers; raises :class:`DataSetError` for a file that is none."""
     path = folder / DATABASE_NAME
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != SCHEMA_VERSION:
-                message = f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}."
-                raise DataSetError(message, "Build the data set again with this program's learning.build_dataset.")
+        with closing(open_to_read(path)) as connection:
             return connection.execute(query).fetchall()
     except sqlite3.DatabaseError as error:
         raise DataSetError(f"{path} is no database of a data set ({error}).", _BUILD) from error

@@ -11,7 +11,7 @@ from main_runs import read_records
 from report_samples import failed_inspection, make_defect, make_inspection
 
 from errors import OutputError
-from records import FAIL, PASS, UNREADABLE, InspectionRecord
+from records import FAIL, PASS, UNREADABLE, InspectionRecord, VlmDefect, VlmOpinion
 from records_file import ResultsFile
 
 
@@ -122,6 +122,39 @@ def test_a_record_with_a_defect_that_makes_no_sense_is_skipped(path, field, valu
     damaged["defects"][0][field] = value
     path.write_text(json.dumps(damaged) + "\n", encoding="utf-8")
     assert read_records(path) == []
+
+
+def opinion(**changes) -> VlmOpinion:
+    seen = VlmDefect("Scratch", "Core", "critical", 0.9, (10.0, 20.0, 30.5, 4.0), "core")
+    usual = {"verdict": FAIL, "usable": True, "problem": "", "decided": True, "classical_status": PASS}
+    marks = {"defects": (seen,), "classical_defects": (make_defect(),)}
+    return VlmOpinion(**usual | marks | changes)
+
+
+def test_the_opinion_of_a_model_is_kept(path):
+    filled(path, replace(record("a.png"), vlm=opinion(explanation="Ein Kratzer: <b>'ü'</b> \n")))
+    (found,) = read_records(path)
+    assert repr(found.vlm) == repr(opinion(explanation="Ein Kratzer: <b>'ü'</b> \n"))
+    assert record("a.png").vlm is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": ""},
+        {"verdict": "UNGRADED"},
+        {"usable": False, "verdict": "no"},
+        {"classical_status": "PASSED"},
+        {"defects": (VlmDefect("scratch", "Core", "minor", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
+        {"defects": (VlmDefect("Scratch", "ferrule", "minor", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
+        {"defects": (VlmDefect("Scratch", "Core", "minor", 1.0, (math.nan, 0.0, 1.0, 1.0), "full"),)},
+        {"defects": (VlmDefect("Scratch", "Core", "grave", 1.0, (0.0, 0.0, 1.0, 1.0), "full"),)},
+        {"classical_defects": (make_defect(zone="Kern"),)},
+    ],
+)
+def test_an_opinion_that_makes_no_sense_is_skipped(path, changes):
+    filled(path, replace(record("a.png"), vlm=opinion(**changes)), record("b.png"))
+    assert names(read_records(path)) == ["b.png"]
 
 
 @pytest.mark.parametrize("line", [b"[" * 100_000, b'{"a":' * 960 + b"1" + b"}" * 960, b"1" * 5000])
