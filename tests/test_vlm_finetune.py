@@ -262,6 +262,9 @@ def test_the_merged_model_stands_alone_and_answers_as_the_adapter_does(trained, 
     assert answers(load(out, device="cpu")) == expected
     assert not (out / ADAPTER_CONFIG).exists() and run_file(out)["best_epoch"] == 3
     assert [path.name for path in out.parent.iterdir()] == ["merged"]
+    assert {path.stat().st_mode for path in (trained / ADAPTER_WEIGHTS, *out.iterdir())} == {
+        (trained / ADAPTER_CONFIG).stat().st_mode
+    }
 
 
 def test_a_merged_model_can_be_tuned_again(trained, data, tmp_path):

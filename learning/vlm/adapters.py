@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -63,4 +64,9 @@ def save_adapter(network: PeftModel, folder: Path) -> None:
     """Write the adapter of a network; a complete one is there before and after. Raises :class:`OutputError`."""
     config = network.peft_config["default"].to_dict() | {"inference_mode": True}
     write_bytes(folder / ADAPTER_CONFIG, json.dumps(config, indent=2).encode())
-    replace_file(folder / ADAPTER_WEIGHTS, lambda path: save_file(adapter_weights(network), path, {"format": "pt"}))
+
+    def write(path: str) -> None:
+        save_file(adapter_weights(network), path, {"format": "pt"})
+        shutil.copymode(folder / ADAPTER_CONFIG, path)  # safetensors lets nobody else read
+
+    replace_file(folder / ADAPTER_WEIGHTS, write)

@@ -50,6 +50,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
         with quietly():
             network.save_pretrained(partial)
             model.processor.save_pretrained(partial)
+        for weights in partial.glob("*.safetensors"):
+            shutil.copymode(partial / "config.json", weights)  # safetensors lets nobody else read
         if (options.adapter / RUN).is_file():
             shutil.copyfile(options.adapter / RUN, partial / RUN)
         os.replace(partial, options.out)
