@@ -162,8 +162,9 @@ def test_a_finished_training_is_not_repeated(again, base, data):
     assert run_file(again)["all_epochs"] == before
 
 
-def test_the_best_epoch_is_kept(base, data, tmp_path, monkeypatch):
-    losses = iter([5.0, 3.0, 4.0])
+@pytest.mark.parametrize("all_losses", [(5.0, 3.0, 4.0), (float("nan"), 3.0, float("nan"))])
+def test_the_best_epoch_is_kept(base, data, tmp_path, monkeypatch, all_losses):
+    losses = iter(all_losses)
     rows = []
 
     def judged(self):

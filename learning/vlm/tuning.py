@@ -7,6 +7,7 @@ that was never disturbed.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -77,7 +78,8 @@ class _State:
 
     @property
     def best_epoch(self) -> int:
-        return min(self.epochs, key=lambda row: row["val_loss"])["epoch"] if self.epochs else 0
+        """The one with the lowest loss on val, from 1; a loss that is no number is the worst."""
+        return min(self.epochs, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))["epoch"]
 
 
 class Tuning:
@@ -133,7 +135,7 @@ class Tuning:
             loss, tokens, is_to_stop = self._step(plan[state.step], len(plan))
             state.losses, state.tokens, state.step = state.losses + loss, state.tokens + tokens, state.step + 1
             job.advance(f"Epoch {state.epoch + 1}, step {state.step}/{len(plan)}, loss {loss / tokens:.3f}")
-            if is_to_stop or state.step % job.settings.lora.checkpoint_steps == 0:
+            if is_to_stop or state.step == len(plan) or state.step % job.settings.lora.checkpoint_steps == 0:
                 self._save()
             if is_to_stop:
                 return False
