@@ -15,7 +15,7 @@ from cli import report
 from config_loader import find_problems
 from errors import ExitCode
 from learning import build_dataset, train
-from learning.vlm import disagreements, export
+from learning.vlm import disagreements, export, finetune, merge
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
 
@@ -30,7 +30,19 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-PROGRAMS = (main, evaluate, calibration, benchmark, report, build_dataset, train, export, disagreements)
+PROGRAMS = (
+    main,
+    evaluate,
+    calibration,
+    benchmark,
+    report,
+    build_dataset,
+    train,
+    export,
+    disagreements,
+    finetune,
+    merge,
+)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda module: module.__name__)
