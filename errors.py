@@ -77,6 +77,10 @@ class DataSetError(BlinkError):
     """The images or labels that a network should learn from cannot be used, or what an earlier training has left."""
 
 
+class ModelError(BlinkError):
+    """A trained network that was named cannot be used."""
+
+
 class MissingDependency(BlinkError):  # noqa: N818
     """A library or a device is not there, or not the right one."""
 
