@@ -103,7 +103,7 @@ class Defect:
     """One measured and classified defect. Angles: degrees, counter-clockwise from +x with y up."""
 
     defect_id: str
-    label: int  # value in the label image, 1..n
+    label: int  # value in the label image, 1..n; 0 = in none, as a network takes it for an artifact
     zone: str
     kind: str
     confidence: float
@@ -137,6 +137,11 @@ class Defect:
     ml_class: str = ""  # what the patch network says it is, a class or ARTIFACT; empty where it was not asked
     ml_confidence: float = NAN
     rule_class: str = ""  # what it is by the rules, where the network has changed its class
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is neither counted nor judged."""
+        return self.on_optics or self.label == 0
 
 
 @dataclass(frozen=True)

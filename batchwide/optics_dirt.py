@@ -89,7 +89,7 @@ class _Pictures:
         self.names.append(record.image_filename)
         self.claddings.append(record.fiber.cladding)
         self.rings.append(tuple((z.inner_radius_px, z.outer_radius_px) for z in record.zones if z.inspected))
-        for d in record.defects:
+        for d in (*record.defects, *record.vetoed):  # dirt looks like an artifact to a network
             angle = math.radians(d.angle_deg)
             u, v = d.radius_px * math.cos(angle), -d.radius_px * math.sin(angle)
             sign = -1.0 if d.polarity == "dark" else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -39,7 +40,7 @@ def model_files(text: str) -> dict[str, Path | None]:
             raise argparse.ArgumentTypeError(f"{task} is given twice")
         if equals and not file:
             raise argparse.ArgumentTypeError(f"expected a file after {name}=")
-        chosen[task] = Path(file).expanduser() if equals else None
+        chosen[task] = Path(os.path.expanduser(file)) if equals else None
     return chosen
 
 

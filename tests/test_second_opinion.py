@@ -1,0 +1,365 @@
+"""Networks beside the rules: what their answers do to a record, what they never do, and where both disagree."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from faces import CLADDING_UM, clean_png, pitted_png, shipped_config, write
+from main_runs import KNOWN, images, one_sentence, statuses
+from report_samples import make_defect, make_inspection, rows_of
+from tiny_networks import asked, saying, seeing
+
+import batch
+import main
+from cli.job_settings import choose_settings, describe_settings
+from cli.model_options import describe_networks, model_files, with_networks
+from cli.run_info import provenance, settings_hash
+from errors import ExitCode, ModelError
+from findings import find_in_batch, in_short, sentences
+from image_io import DecodedImage
+from inspection import Inspection, inspect_image
+from records import ARTIFACT, FAIL, PASS, Ellipse, InspectionRecord, Scale
+from reports.annotate import annotated_picture, label_text
+from reports.tables import csv_bytes, detail_table, summary_table
+from second_opinion.disagreements import disagreements
+from second_opinion.networks import PATCH, QUALITY, SEGMENT, ModelFile, Networks
+from second_opinion.opinions import Opinion
+from second_opinion.policy import with_opinions
+from settings import RECLASSIFY, REPORT_ONLY, VETO_ARTIFACTS
+from vision.fields import WorkingCrop
+from vision.geometry import from_frame
+from vision.significance import Significance
+from vision.witness import Witness
+
+TIMES = {"processing_time_s": 0.0, "timings_s": {}}
+OPINION_FIELDS = {"ml_class": "", "ml_confidence": 0.0, "rule_class": ""}
+NO_LIMIT = 2.0  # for veto_max_rule_confidence: drops even what all algorithms agree on
+SILENT = np.zeros((64, 64), np.float32)
+
+
+@functools.cache
+def pitted() -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(pitted_png(), np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def settings(**learning):
+    config = shipped_config()
+    config = dataclasses.replace(config, learning=dataclasses.replace(config.learning, **learning))
+    return choose_settings(config, None, core_um=9.0, cladding_um=CLADDING_UM, zones="core,cladding")
+
+
+def inspected(*networks, **learning) -> Inspection:
+    """Three large pits, asked about by networks of different tasks."""
+    asked_ones = Networks(**{network.task: network for network in networks})
+    return inspect_image(DecodedImage("face.png", pitted()), settings(**learning), networks=asked_ones)
+
+
+@functools.cache
+def by_rules() -> Inspection:
+    return inspected()
+
+
+def without_opinions(record: InspectionRecord) -> InspectionRecord:
+    """The record as if no network had been asked, its warnings and times aside."""
+    defects = tuple(dataclasses.replace(defect, **OPINION_FIELDS) for defect in record.defects)
+    said = {"torch_quality_label": "", "torch_quality_confidence": 0.0, "warnings": ()}
+    return dataclasses.replace(record, defects=defects, **said, **TIMES)
+
+
+# --- report only -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_model_nothing_of_networks_is_loaded(monkeypatch):
+    for name in ("onnxruntime", "second_opinion.models"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+    assert with_networks(settings(), None).models == ()
+    record = by_rules().record
+    assert {defect.ml_class for defect in record.defects} == {""} and record.torch_quality_label == ""
+    assert record.vetoed == () and disagreements(record) == ()
+
+
+def test_answers_are_added_and_change_nothing_else():
+    found = inspected(saying(QUALITY, "PASS", 0.8), saying(PATCH, "contamination", 0.99), patch_policy=REPORT_ONLY)
+    record, plain = found.record, by_rules().record
+    assert (record.torch_quality_label, round(record.torch_quality_confidence, 3)) == ("PASS", 0.8)
+    assert {(d.ml_class, round(d.ml_confidence, 3)) for d in record.defects} == {("Contamination", 0.99)}
+    assert without_opinions(record).to_dict() == without_opinions(plain).to_dict()
+    assert np.array_equal(found.labels, by_rules().labels)
+    assert InspectionRecord.from_dict(record.to_dict()).to_dict() == record.to_dict()
+
+
+def test_all_marks_are_asked_about_at_once_each_at_its_place():
+    shown = []
+
+    def run(inputs):
+        shown.append(inputs)
+        return np.tile(np.float32([0, 1, 0, 0, 0, 0]), (len(inputs), 1))
+
+    inspected(asked(PATCH, run))
+    (pieces,) = shown
+    assert pieces.shape == (3, 3, 16, 16) and pieces.dtype == np.float32
+    darkest, corners = pieces[:, 1], pieces[:, 1][:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (darkest[:, 7:9, 7:9] < -2).all() and (corners > -1).all()  # a dark pit in the middle of each
+
+
+def fail(inputs):
+    raise ValueError("an operator failed")
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [(fail, "it failed (ValueError)"), (lambda inputs: np.full((1, 2), np.nan), "its probabilities are not finite")],
+)
+def test_a_network_that_fails_leaves_the_rules_result_and_a_warning(run, why):
+    tasks = (QUALITY, SEGMENT, PATCH)
+    record = inspected(*(asked(task, run) for task in tasks), patch_policy=VETO_ARTIFACTS).record
+    assert record.warnings == tuple(f"The {task} network says nothing of this image: {why}." for task in tasks)
+    assert without_opinions(record).to_dict() == without_opinions(by_rules().record).to_dict()
+
+
+def test_a_lack_of_memory_is_not_the_networks_fault():
+    def run(inputs):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        inspected(asked(QUALITY, run))
+
+
+# --- policies --------------------------------------------------------------------------------------------------------
+
+
+def test_a_reclassified_mark_has_the_sizes_letter_and_rules_of_its_new_class():
+    record = inspected(saying(PATCH, "scratch"), patch_policy=RECLASSIFY).record
+    assert [d.defect_id for d in record.defects] == ["S1", "S2", "S3"] and record.status == FAIL
+    assert record.reasons == ("Scratch > 3um in Cladding",)
+    before = {d.rule_class for d in record.defects}
+    assert before == {d.kind for d in by_rules().record.defects} and "Scratch" not in before
+    for old in by_rules().record.defects:
+        (new,) = (d for d in record.defects if d.centroid_x_px == old.centroid_x_px)
+        assert new.area_px == old.area_px and new.width_px <= old.width_px
+        assert new.width_um == pytest.approx(new.width_px * record.scale.um_per_px)
+        assert new.aspect_ratio == pytest.approx(new.length_px / new.width_px)
+
+
+@pytest.mark.parametrize(("answer", "confidence"), [("artifact", 1.0), ("scratch", 0.89)])
+def test_an_artifact_or_a_doubt_changes_no_class(answer, confidence):
+    record = inspected(saying(PATCH, answer, confidence), patch_policy=RECLASSIFY).record
+    assert without_opinions(record).to_dict() == without_opinions(by_rules().record).to_dict()
+
+
+def test_vetoed_marks_are_in_no_count_no_label_and_no_verdict_but_in_the_record():
+    found = inspected(saying(PATCH, "artifact"), patch_policy=VETO_ARTIFACTS, veto_max_rule_confidence=NO_LIMIT)
+    record = found.record
+    assert by_rules().record.status == FAIL
+    assert (record.status, record.defects, found.labels.any()) == (PASS, (), False)
+    assert [d.defect_id for d in record.vetoed] == ["V1", "V2", "V3"]
+    assert {d.ml_class for d in record.vetoed} == {ARTIFACT} and all(d.diameter_um > 0 for d in record.vetoed)
+    assert record.warnings[-1] == "PASS only without 3 marks that the patch network takes for artifacts."
+    assert sum(cell.defect_count for cell in record.matrix) == 0
+    assert InspectionRecord.from_dict(record.to_dict()).to_dict() == record.to_dict()
+    config = shipped_config()
+    plain = dataclasses.replace(found, record=dataclasses.replace(record, vetoed=()))
+    drawn, bare = (annotated_picture(item, config.reporting) for item in (found, plain))
+    assert (drawn != bare).any()
+    assert label_text(record.vetoed[0], True) == "V1: left out as an artifact"
+
+
+def test_as_delivered_no_network_can_drop_what_all_algorithms_agree_on():
+    record = inspected(saying(PATCH, "artifact", 1.0), patch_policy=VETO_ARTIFACTS).record
+    assert {d.confidence for d in record.defects} == {1.0} and record.vetoed == ()
+    assert record.status == FAIL
+
+
+DOUBTED = {"confidence": 0.5, "zones_touched": ("Cladding",), "label": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "opinion", "is_vetoed"),
+    [
+        ({}, Opinion(ARTIFACT, 0.95), True),
+        ({}, Opinion(ARTIFACT, 0.89), False),
+        ({}, Opinion("Pit/Dig", 0.99), False),
+        ({"confidence": 0.95}, Opinion(ARTIFACT, 1.0), False),
+        ({"zones_touched": ("Core", "Cladding")}, Opinion(ARTIFACT, 1.0), False),
+        ({"on_optics": True, "label": 2}, Opinion(ARTIFACT, 1.0), False),
+    ],
+)
+def test_what_may_be_dropped(changes, opinion, is_vetoed):
+    defect = make_defect(**{**DOUBTED, **changes})
+    limits = settings(patch_policy=VETO_ARTIFACTS).config.learning
+    kept, vetoed = with_opinions([defect], {1: opinion}, {}, Ellipse(0, 0, 9, 9, 0), Scale(), limits)
+    assert (len(kept), len(vetoed)) == ((0, 1) if is_vetoed else (1, 0))
+
+
+# --- segment ---------------------------------------------------------------------------------------------------------
+
+
+def test_segment_is_a_fifth_voice():
+    everywhere = inspected(seeing(np.ones((64, 64), np.float32))).record
+    nowhere = inspected(seeing(SILENT)).record
+    assert len(everywhere.defects) >= len(nowhere.defects) == len(by_rules().record.defects)
+    pits = [d for d in everywhere.defects if d.confidence == 1.0]
+    assert len(pits) == 3 and all("Segment" in d.detected_by for d in pits)
+    assert [d.confidence for d in nowhere.defects] == pytest.approx([2.0 / 2.5] * 3)
+    assert not any("Segment" in d.detected_by for d in nowhere.defects)
+
+
+def test_a_witness_speaks_where_it_saw_something_and_for_what_lies_there():
+    ellipse = Ellipse(70.0, 55.0, 88.0, 80.0, 30.0)
+    size, u, v = 64, 20.0, -12.0
+    scale = size / (2.2 * ellipse.mean_radius_px)
+    probability = np.zeros((size, size), np.float32)
+    row, column = (round(value * scale + (size - 1) / 2) for value in (v, u))
+    probability[row, column] = 1.0
+    fine = np.ones((110, 150), np.float32)
+    fine[:, 75:] = -1
+    crop = WorkingCrop(np.zeros(fine.shape, np.float32), ellipse, 1.0, (0.0, 0.0), 100.0)
+    found = Significance(fine, fine, fine, fine, fine)
+    evidence = Witness(probability, 1.1, 0.5, 0.4).evidence(crop, found)
+    y, x = np.unravel_index(evidence.dark.argmax(), fine.shape)
+    wanted_x, wanted_y = from_frame(ellipse, (column - 31.5) / scale, (row - 31.5) / scale)
+    assert abs(x - wanted_x) < 1 and abs(y - wanted_y) < 1 and x >= 75
+    assert evidence.bright.max() == 0 and (evidence.weight, evidence.threshold) == (0.5, 0.4)
+    assert np.abs(Witness(1 - SILENT, 1.1, 0.5, 0.4).evidence(crop, found).dark[-1, -1]) == 0  # beyond its reach
+
+
+# --- disagreements ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "status", "expected"),
+    [
+        ("FAIL", PASS, "The quality network says FAIL (0.91), the rules say PASS."),
+        ("good", FAIL, "The quality network says good (0.91), the rules say FAIL."),
+        ("scratch", PASS, "The quality network says scratch (0.91), the rules say PASS."),
+        ("PASS", PASS, None),
+        ("FAIL", FAIL, None),
+        ("FAIL", "UNGRADED", None),
+        ("lc_connector", FAIL, None),
+    ],
+)
+def test_quality_against_the_verdict(label, status, expected):
+    record = make_inspection(status=status, torch_quality_label=label, torch_quality_confidence=0.91).record
+    assert disagreements(record) == ((expected,) if expected else ())
+
+
+def disputed() -> InspectionRecord:
+    marks = (
+        make_defect(1, "Pit/Dig", ml_class="Contamination", ml_confidence=0.8),
+        make_defect(2, "Pit/Dig", ml_class="Contamination", ml_confidence=0.7),
+        make_defect(3, "Scratch", ml_class="Scratch", ml_confidence=0.9),
+        make_defect(4, "Crack", ml_class="Crack", ml_confidence=0.95, rule_class="Scratch"),
+    )
+    vetoed = make_defect(0, "Chip", ml_class=ARTIFACT, ml_confidence=0.99, diameter_um=3.21)
+    return make_inspection(*marks, status=FAIL, vetoed=(dataclasses.replace(vetoed, defect_id="V1"),)).record
+
+
+def test_marks_that_are_seen_otherwise_are_named_by_pairs_of_classes():
+    assert disagreements(disputed()) == (
+        "Scratch by the rules, Crack by the patch network, which counts: K4 (0.95).",
+        "Pit/Dig by the rules, Contamination by the patch network: P1 (0.80), P2 (0.70).",
+        "Left out as artifacts by the patch network: V1 Chip 3.2 um across at (250, 170) px in Cladding (0.99).",
+    )
+
+
+def test_the_tables_have_the_columns_with_and_without_networks():
+    (row,) = rows_of(csv_bytes(summary_table([disputed()])))
+    assert row["Network_Disagreements"] == "; ".join(disagreements(disputed()))
+    (row,) = rows_of(csv_bytes(summary_table([make_inspection().record])))
+    assert (row["torch_quality_label"], row["torch_quality_confidence"], row["Network_Disagreements"]) == ("", "", "")
+    rows = rows_of(csv_bytes(detail_table(disputed().defects)))
+    assert [(r["ml_class"], r["ml_confidence"], r["rule_class"]) for r in rows][::3] == [
+        ("Contamination", "0.8", ""),
+        ("Crack", "0.95", "Scratch"),
+    ]
+
+
+def test_the_batch_counts_and_names_images_with_disagreements():
+    found = find_in_batch([make_inspection().record, dataclasses.replace(disputed(), image_filename="<b>.png")])
+    assert found.disputed == ("<b>.png",)
+    assert "On 1 image rules and networks disagree" in [*in_short(found)]
+    assert any("<b>.png" in text for text in sentences(found, shipped_config().optics_dirt))
+
+
+# --- the option --model ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("quality=a.onnx", {"quality": Path("a.onnx")}),
+        ("segment=b, patch=c=d", {"segment": Path("b"), "patch": Path("c=d")}),
+        ("quality=a,b.onnx,patch", {"quality": Path("a,b.onnx"), "patch": None}),
+        ("patch=~nosuch-user/'\udcff\", quality.onnx", {"patch": Path("~nosuch-user/'\udcff\", quality.onnx")}),
+        ("dl", {"segment": None}),
+        ("patch,dl", {"patch": None, "segment": None}),
+        ("none", {}),
+    ],
+)
+def test_what_the_option_means(text, expected):
+    assert model_files(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "x=y", "quality=", "dl=a", "patch,patch=a", "dl,segment=a", "none,dl", "=a", ","])
+def test_what_the_option_cannot_mean(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        model_files(text)
+
+
+def test_a_network_that_did_not_come_with_the_program_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("cli.model_options.SHIPPED", tmp_path / "models")
+    with pytest.raises(ModelError, match=r"No segment network came with this program: there is no .*segment.onnx"):
+        with_networks(settings(), model_files("dl"))
+
+
+def test_a_changed_model_changes_the_settings_and_what_the_reports_say():
+    plain = settings(patch_policy=RECLASSIFY)
+    one, other = (
+        dataclasses.replace(plain, models=(ModelFile(PATCH, "/m.onnx", digest * 64),)) for digest in ("a", "b")
+    )
+    assert len({settings_hash(item) for item in (plain, one, other)}) == 3
+    elsewhere = dataclasses.replace(plain, models=(ModelFile(PATCH, "/other/m.onnx", "a" * 64),))
+    assert settings_hash(elsewhere) == settings_hash(one)
+    assert describe_networks(one) == ["patch aaaaaaaaaaaa, reclassify"]
+    assert provenance(one, "").networks == ("patch aaaaaaaaaaaa, reclassify",)
+    assert "Networks: patch aaaaaaaaaaaa, reclassify" in describe_settings(one)
+    assert "Networks: none" in describe_settings(plain)
+
+
+def test_no_onnxruntime_is_one_sentence_before_anything_is_written(isolated, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    write(Path("in/a.png"), clean_png())
+    write(Path("m.onnx"), b"x")
+    assert main.main(["in", "-o", "out", *KNOWN, "--model", "quality=m.onnx"]) == ExitCode.MISSING_DEPENDENCY
+    assert "requirements-learning.txt" in one_sentence(capsys.readouterr())
+    assert not Path("out").exists()
+
+
+def test_a_missing_model_is_one_sentence_before_anything_is_written(isolated, capsys):
+    write(Path("in/a.png"), clean_png())
+    assert main.main(["in", "-o", "out", *KNOWN, "--model", "quality=<m>.onnx"]) == ExitCode.INVALID_INPUT
+    assert "The quality network <m>.onnx cannot be read: No such file" in one_sentence(capsys.readouterr())
+    assert not Path("out").exists()
+
+
+def test_a_model_that_changes_in_mid_batch_ends_it_with_the_finished_images_reported(by_name, monkeypatch, capsys):
+    images("pass1.png", "pass2.png", "pass3.png")
+    real, done = batch.inspect_bytes, []
+
+    def changing(data, path, *rest, **options):
+        done.append(path)
+        if len(done) == 3:
+            raise ModelError("/m.onnx has changed since the inspection began.", "Leave models alone while they run.")
+        return real(data, path, *rest, **options)
+
+    monkeypatch.setattr(batch, "inspect_bytes", changing)
+    assert main.main(["in", "-o", "out", *KNOWN]) == ExitCode.INVALID_INPUT
+    assert "has changed since" in capsys.readouterr().err
+    assert statuses() == {"pass1.png": PASS, "pass2.png": PASS}
