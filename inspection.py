@@ -193,7 +193,7 @@ def _inspect_face(
     with clock.step("Defect Analysis"):
         marks, vetoed = _marks(found, fiber, zoning, scale, settings, witness), ()
         if networks.patch is not None:
-            asked = second_opinion(networks.patch, grey, found.labels, marks, fiber.cladding, scale, config.learning)
+            asked = second_opinion(networks.patch, grey, found, marks, fiber.cladding, scale, config.learning)
             marks, vetoed, doubts = asked
             warnings += doubts
         hindrance = _too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable

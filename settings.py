@@ -175,10 +175,11 @@ class LearningSettings:
     patch_policy: str  # report_only | reclassify | veto_artifacts
     reclassify_min_confidence: float
     veto_min_confidence: float
-    veto_max_rule_confidence: float
+    veto_max_probability: float
     veto_protected_zones: tuple[str, ...]
     segment_weight: float
     segment_threshold: float
+    segment_odds: float
 
 
 # --- findings over a batch ------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ def witness_of(
     if found is None:
         return None, warnings
     probability = found[0, network.classes.index(MARK)].astype(np.float32)
-    return Witness(probability, REACH_SHARE, settings.segment_weight, settings.segment_threshold), []
+    voice = (settings.segment_weight, settings.segment_threshold, settings.segment_odds)
+    return Witness(probability, REACH_SHARE, *voice), []
 
 
 def _likeliest(network: Network, probabilities: np.ndarray) -> Opinion:

@@ -24,23 +24,24 @@ from cli.run_info import provenance, settings_hash
 from errors import ExitCode, ModelError
 from findings import find_in_batch, in_short, sentences
 from image_io import DecodedImage
+from image_processing import Detection
 from inspection import Inspection, inspect_image
 from records import ARTIFACT, FAIL, PASS, Ellipse, InspectionRecord, Scale
 from reports.annotate import annotated_picture, label_text
 from reports.tables import csv_bytes, detail_table, summary_table
 from second_opinion.disagreements import disagreements
 from second_opinion.networks import PATCH, QUALITY, SEGMENT, ModelFile, Networks
-from second_opinion.opinions import Opinion
-from second_opinion.policy import with_opinions
+from second_opinion.policy import second_opinion, without_artifacts
 from settings import RECLASSIFY, REPORT_ONLY, VETO_ARTIFACTS
 from vision.fields import WorkingCrop
 from vision.geometry import from_frame
+from vision.regions import Region
 from vision.significance import Significance
 from vision.witness import Witness
 
 TIMES = {"processing_time_s": 0.0, "timings_s": {}}
 OPINION_FIELDS = {"ml_class": "", "ml_confidence": 0.0, "rule_class": ""}
-NO_LIMIT = 2.0  # for veto_max_rule_confidence: drops even what all algorithms agree on
+NO_LIMIT = 2.0  # for veto_max_probability: drops even what the inspection is sure of
 SILENT = np.zeros((64, 64), np.float32)
 
 
@@ -155,7 +156,7 @@ def test_an_artifact_or_a_doubt_changes_no_class(answer, confidence):
 
 
 def test_vetoed_marks_are_in_no_count_no_label_and_no_verdict_but_in_the_record():
-    found = inspected(saying(PATCH, "artifact"), patch_policy=VETO_ARTIFACTS, veto_max_rule_confidence=NO_LIMIT)
+    found = inspected(saying(PATCH, "artifact"), patch_policy=VETO_ARTIFACTS, veto_max_probability=NO_LIMIT)
     record = found.record
     assert by_rules().record.status == FAIL
     assert (record.status, record.defects, found.labels.any()) == (PASS, (), False)
@@ -171,31 +172,46 @@ def test_vetoed_marks_are_in_no_count_no_label_and_no_verdict_but_in_the_record(
     assert label_text(record.vetoed[0], True) == "V1: left out as an artifact"
 
 
-def test_as_delivered_no_network_can_drop_what_all_algorithms_agree_on():
+def test_as_delivered_no_network_can_drop_a_clear_mark():
     record = inspected(saying(PATCH, "artifact", 1.0), patch_policy=VETO_ARTIFACTS).record
-    assert {d.confidence for d in record.defects} == {1.0} and record.vetoed == ()
-    assert record.status == FAIL
-
-
-DOUBTED = {"confidence": 0.5, "zones_touched": ("Cladding",), "label": 1}
+    assert len(record.defects) == 3 and (record.vetoed, record.status) == ((), FAIL)
 
 
 @pytest.mark.parametrize(
-    ("changes", "opinion", "is_vetoed"),
+    ("ml_class", "ml_confidence", "zones", "label", "is_vetoed"),
     [
-        ({}, Opinion(ARTIFACT, 0.95), True),
-        ({}, Opinion(ARTIFACT, 0.89), False),
-        ({}, Opinion("Pit/Dig", 0.99), False),
-        ({"confidence": 0.95}, Opinion(ARTIFACT, 1.0), False),
-        ({"zones_touched": ("Core", "Cladding")}, Opinion(ARTIFACT, 1.0), False),
-        ({"on_optics": True, "label": 2}, Opinion(ARTIFACT, 1.0), False),
+        (ARTIFACT, 0.95, ("Cladding",), 2, True),
+        (ARTIFACT, 0.89, ("Cladding",), 2, False),
+        ("Pit/Dig", 0.99, ("Cladding",), 2, False),
+        ("", float("nan"), ("Cladding",), 2, False),
+        (ARTIFACT, 1.0, ("Core", "Cladding"), 2, False),
+        (ARTIFACT, 1.0, ("Cladding",), 1, False),
     ],
 )
-def test_what_may_be_dropped(changes, opinion, is_vetoed):
-    defect = make_defect(**{**DOUBTED, **changes})
-    limits = settings(patch_policy=VETO_ARTIFACTS).config.learning
-    kept, vetoed = with_opinions([defect], {1: opinion}, {}, Ellipse(0, 0, 9, 9, 0), Scale(), limits)
-    assert (len(kept), len(vetoed)) == ((0, 1) if is_vetoed else (1, 0))
+def test_what_may_be_dropped(ml_class, ml_confidence, zones, label, is_vetoed):
+    said = {"ml_class": ml_class, "ml_confidence": ml_confidence}
+    doubtful, other = make_defect(label, zones_touched=zones, **said), make_defect(3)
+    kept, vetoed = without_artifacts([doubtful, other], {2}, settings().config.learning)
+    assert [d.label for d in kept] == ([3] if is_vetoed else [label, 3]) and len(vetoed) == is_vetoed
+    assert [d.defect_id for d in kept] == [f"P{k + 1}" for k in range(len(kept))]
+
+
+def test_what_lies_on_the_optics_is_not_asked_about():
+    shown = []
+
+    def run(inputs):
+        shown.append(len(inputs))
+        return np.tile(np.float32([1, 0, 0, 0, 0, 0]), (len(inputs), 1))
+
+    defects = (dataclasses.replace(make_defect(1), on_optics=True), make_defect(2))
+    labels = np.zeros((360, 520), np.int32)
+    labels[100, 100], labels[200, 200] = 1, 2
+    region = Region(np.array([1]), np.array([1]), -1, 1.0, 9.0, ())
+    found = Detection(labels, (region, region), np.zeros((0, 0)))
+    cladding, limits = Ellipse(250.0, 170.0, 220.0, 200.0, 90.0), settings().config.learning
+    given = (np.zeros(labels.shape, np.uint8), found, defects, cladding, Scale())
+    kept, vetoed, warnings = second_opinion(asked(PATCH, run), *given, limits)
+    assert shown == [1] and [d.ml_class for d in kept] == ["", "Scratch"] and (vetoed, warnings) == ((), [])
 
 
 # --- segment ---------------------------------------------------------------------------------------------------------
@@ -222,12 +238,12 @@ def test_a_witness_speaks_where_it_saw_something_and_for_what_lies_there():
     fine[:, 75:] = -1
     crop = WorkingCrop(np.zeros(fine.shape, np.float32), ellipse, 1.0, (0.0, 0.0), 100.0)
     found = Significance(fine, fine, fine, fine, fine)
-    evidence = Witness(probability, 1.1, 0.5, 0.4).evidence(crop, found)
+    evidence = Witness(probability, 1.1, 0.5, 0.4, 0.3).evidence(crop, found)
     y, x = np.unravel_index(evidence.dark.argmax(), fine.shape)
     wanted_x, wanted_y = from_frame(ellipse, (column - 31.5) / scale, (row - 31.5) / scale)
     assert abs(x - wanted_x) < 1 and abs(y - wanted_y) < 1 and x >= 75
     assert evidence.bright.max() == 0 and (evidence.weight, evidence.threshold) == (0.5, 0.4)
-    assert np.abs(Witness(1 - SILENT, 1.1, 0.5, 0.4).evidence(crop, found).dark[-1, -1]) == 0  # beyond its reach
+    assert np.abs(Witness(1 - SILENT, 1.1, 0.5, 0.4, 0.3).evidence(crop, found).dark[-1, -1]) == 0  # beyond its reach
 
 
 # --- disagreements ---------------------------------------------------------------------------------------------------

@@ -19,13 +19,15 @@ NAME = "Segment"
 class Witness:
     """Probabilities (S, S) float32 of a mark, over a square of the fibre frame ``2 * reach_share`` cladding radii wide.
 
-    Where they reach ``threshold`` the witness adds ``weight`` to the confidence.
+    Where they reach ``threshold`` the witness adds ``weight`` to the confidence, and by how much they exceed it, in log
+    odds times ``odds``, to the likelihood.
     """
 
     probability: np.ndarray
     reach_share: float
     weight: float
     threshold: float
+    odds: float
 
     def evidence(self, crop: WorkingCrop, found: Significance) -> Evidence:
         """What it says of a crop, in probabilities: for the polarity that the finest residual has there."""
@@ -36,4 +38,5 @@ class Witness:
         x, y = ((values * per_px + (size - 1) / 2).astype(np.float32) for values in (u, v))
         here = cv2.remap(self.probability, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         is_bright = found.fine > 0
-        return Evidence(NAME, self.weight, self.threshold, np.where(is_bright, 0, here), np.where(is_bright, here, 0))
+        dark, bright = np.where(is_bright, 0, here), np.where(is_bright, here, 0)
+        return Evidence(NAME, self.weight, self.threshold, dark, bright, self.odds)
