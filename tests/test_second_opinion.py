@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tiny_networks import asked, saying, seeing
 
 import batch
 import main
+from analysis import as_class
 from cli.job_settings import choose_settings, describe_settings
 from cli.model_options import describe_networks, model_files, with_networks
 from cli.run_info import provenance, settings_hash
@@ -26,8 +29,11 @@ from findings import find_in_batch, in_short, sentences
 from image_io import DecodedImage
 from image_processing import Detection
 from inspection import Inspection, inspect_image
-from records import ARTIFACT, FAIL, PASS, Ellipse, InspectionRecord, Scale
+from records import ARTIFACT, FAIL, PASS, Ellipse, InspectionRecord, Provenance, Scale
+from reports import batch_certificate, certificate
 from reports.annotate import annotated_picture, label_text
+from reports.html_report import html_page
+from reports.pages import Text
 from reports.tables import csv_bytes, detail_table, summary_table
 from second_opinion.disagreements import disagreements
 from second_opinion.networks import PATCH, QUALITY, SEGMENT, ModelFile, Networks
@@ -144,9 +150,18 @@ def test_a_reclassified_mark_has_the_sizes_letter_and_rules_of_its_new_class():
     assert before == {d.kind for d in by_rules().record.defects} and "Scratch" not in before
     for old in by_rules().record.defects:
         (new,) = (d for d in record.defects if d.centroid_x_px == old.centroid_x_px)
-        assert new.area_px == old.area_px and new.width_px <= old.width_px
-        assert new.width_um == pytest.approx(new.width_px * record.scale.um_per_px)
-        assert new.aspect_ratio == pytest.approx(new.length_px / new.width_px)
+        assert (new.area_px, new.diameter_um) == (old.area_px, old.diameter_um)
+
+
+def test_the_length_of_a_bent_mark_depends_on_its_class():
+    angle = np.linspace(0, np.pi / 2, 400)
+    rows, cols = np.unique(np.round(100 + 60 * np.stack([np.sin(angle), np.cos(angle)])).astype(int), axis=1)
+    cladding = Ellipse(100.0, 100.0, 180.0, 180.0, 0.0)
+    pit, scratch = (as_class(make_defect(), kind, rows, cols, cladding, Scale(0.5)) for kind in ("Pit/Dig", "Scratch"))
+    assert scratch.length_px == pytest.approx(60 * np.pi / 2, rel=0.05) and scratch.length_px > 1.05 * pit.length_px
+    assert scratch.width_px < 2 < pit.width_px and scratch.aspect_ratio > 40
+    assert (scratch.length_um, scratch.width_um) == (0.5 * scratch.length_px, 0.5 * scratch.width_px)
+    assert (scratch.kind, scratch.rule_class) == ("Scratch", "Pit/Dig")
 
 
 @pytest.mark.parametrize(("answer", "confidence"), [("artifact", 1.0), ("scratch", 0.89)])
@@ -227,6 +242,22 @@ def test_segment_is_a_fifth_voice():
     assert not any("Segment" in d.detected_by for d in nowhere.defects)
 
 
+def test_segment_makes_a_doubtful_candidate_a_defect_and_silences_none():
+    config = shipped_config()
+    strict = dataclasses.replace(config.detection.likelihood, min_probability=1 - 1e-12)
+    found = {}
+    for probability in (0.0, 1.0):
+        for odds in (0.0, 10.0):
+            given = settings(segment_odds=odds)
+            detection = dataclasses.replace(given.config.detection, likelihood=strict)
+            given = dataclasses.replace(given, config=dataclasses.replace(given.config, detection=detection))
+            networks = Networks(segment=seeing(np.full((64, 64), probability)))
+            record = inspect_image(DecodedImage("face.png", pitted()), given, networks=networks).record
+            found[probability, odds] = len(record.defects)
+    assert found[0.0, 0.0] == found[0.0, 10.0] == found[1.0, 0.0] == 0 and found[1.0, 10.0] >= 3
+    assert len(inspected(seeing(SILENT), segment_odds=10.0).record.defects) == 3
+
+
 def test_a_witness_speaks_where_it_saw_something_and_for_what_lies_there():
     ellipse = Ellipse(70.0, 55.0, 88.0, 80.0, 30.0)
     size, u, v = 64, 20.0, -12.0
@@ -302,6 +333,32 @@ def test_the_batch_counts_and_names_images_with_disagreements():
     assert found.disputed == ("<b>.png",)
     assert "On 1 image rules and networks disagree" in [*in_short(found)]
     assert any("<b>.png" in text for text in sentences(found, shipped_config().optics_dirt))
+
+
+def test_report_html_and_certificates_list_them_as_text():
+    hostile = dataclasses.replace(
+        disputed(),
+        torch_quality_label="<img src=x>",
+        torch_quality_confidence=0.6,
+        provenance=Provenance(networks=("patch 0123456789ab, veto_artifacts",)),
+    )
+    page = html_page([hostile, make_inspection().record])
+    text = re.search(rb'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+    data = json.loads(text)
+    row, plain = (dict(zip(data["rowFields"], values, strict=True)) for values in data["rows"])
+    assert [data["texts"][number] for number in row["disagreements"]] == [*disagreements(hostile)]
+    assert (row["quality"], plain["quality"], plain["disagreements"]) == ("<img src=x> 0.60", "", [])
+    marks = [dict(zip(data["markFields"], values, strict=True)) for values in row["marks"]]
+    assert [mark["network"] for mark in marks][:2] == ["Contamination 0.80", "Contamination 0.70"]
+    assert b"<img" not in page and b"patch 0123456789ab, veto_artifacts" in page
+    texts = " ".join(
+        item.text for page in certificate.lay_out(hostile).pages for item in page if isinstance(item, Text)
+    )
+    for said in ("V1 Chip 3.2 um across", "patch 0123456789ab, veto_artifacts"):
+        assert said in texts
+    lines, _ = batch_certificate.lay_out(lambda: [hostile], find_in_batch([hostile]))
+    texts = " ".join(item.text for page in lines.pages for item in page if isinstance(item, Text))
+    assert "Rules and networks disagree, to be looked at again: face.png." in texts
 
 
 # --- the option --model ----------------------------------------------------------------------------------------------
