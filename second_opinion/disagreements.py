@@ -6,10 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from records import ARTIFACT, DEFECT_CLASSES, FAIL, PASS, Defect, InspectionRecord
+from records import ARTIFACT, CLASS_OF_KIND, DEFECT_CLASSES, FAIL, PASS, Defect, InspectionRecord
 
-_GOOD = {"pass", "good", "clean", "ok"}  # labels of faces, in lower case; any other name is that of a flaw ...
-_BAD = {"fail", "bad", "defective", "scratch", "pit", "contamination", "chip", "crack"}  # ... only where it is known
+# labels of faces, in lower case; other names say nothing about the verdict
+_GOOD = {"pass", "good", "clean", "ok"}
+_BAD = {"fail", "bad", "defective", *CLASS_OF_KIND}
 _MOST_NAMED = 12
 
 
