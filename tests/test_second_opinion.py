@@ -21,6 +21,7 @@ from tiny_networks import asked, saying, seeing
 import batch
 import main
 from analysis import as_class
+from batchwide.optics_dirt import left_out_text
 from cli.job_settings import choose_settings, describe_settings
 from cli.model_options import describe_networks, model_files, with_networks
 from cli.run_info import provenance, settings_hash
@@ -185,6 +186,8 @@ def test_vetoed_marks_are_in_no_count_no_label_and_no_verdict_but_in_the_record(
     drawn, bare = (annotated_picture(item, config.reporting) for item in (found, plain))
     assert (drawn != bare).any()
     assert label_text(record.vetoed[0], True) == "V1: left out as an artifact"
+    assert left_out_text(record) == "3 marks that a network takes for artifacts, neither counted nor judged"
+    assert (left_out_text(plain.record), left_out_text(by_rules().record)) == ("", "")
 
 
 def test_as_delivered_no_network_can_drop_a_clear_mark():

@@ -100,7 +100,7 @@ def _response(item: Evidence | None, region: Region, otherwise: float) -> float:
 
 
 def _support(witness: Evidence, region: Region) -> float:
-    """By how much the log odds of a witness exceed those of its threshold; never below 0: nobody silences the others."""
+    """By how much the log odds of a witness exceed those of its threshold; not below 0: it silences nobody."""
     largest = float(witness.of(region.polarity)[region.rows, region.cols].max())
     return max(0.0, _logit(min(largest, MOST_PROBABLE)) - _logit(witness.threshold))
 
