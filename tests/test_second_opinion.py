@@ -335,7 +335,7 @@ def test_the_batch_counts_and_names_images_with_disagreements():
     found = find_in_batch([make_inspection().record, dataclasses.replace(disputed(), image_filename="<b>.png")])
     assert found.disputed == ("<b>.png",)
     assert "On 1 image rules and networks disagree" in [*in_short(found)]
-    assert any("<b>.png" in text for text in sentences(found, shipped_config().optics_dirt))
+    assert any("<b>.png" in text for text in sentences(found))
 
 
 def test_report_html_and_certificates_list_them_as_text():
