@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from grading.appearance import Appearance, appearance_of, body_of, body_pixels
 from grading.classification import classify
 from grading.measurement import Shape, measure_shape
 from image_processing import Detection
-from records import CLASS_LETTERS, Defect, Fiber, Scale, ZoneExtent
+from records import CLASS_LETTERS, Defect, Ellipse, Fiber, Scale, ZoneExtent
 from settings import Classification
 from vision.regions import Region
 
@@ -32,13 +33,9 @@ def characterise(
     """
     names = {z.label: z.name for z in zones}
     inspected = {z.label for z in zones if z.inspected}
-    marked = np.flatnonzero(detection.labels != 0)  # of booleans it is ten times as fast
-    labels = detection.labels.ravel()[marked]
-    marked = marked[np.argsort(labels, kind="stable")]
-    ends = np.cumsum(np.bincount(labels, minlength=len(detection.regions) + 1))
     defects = []
-    for k, region in enumerate(detection.regions, start=1):
-        rows, cols = np.unravel_index(marked[ends[k - 1] : ends[k]], detection.labels.shape)
+    pixels = pixels_of(detection.labels, len(detection.regions))
+    for k, (region, (rows, cols)) in enumerate(zip(detection.regions, pixels, strict=True), start=1):
         touched = np.bincount(zone_map[rows, cols], minlength=1)
         touched[0] = 0
         labels_touched = np.flatnonzero(touched).tolist()
@@ -56,6 +53,16 @@ def characterise(
         draft = replace(draft, zones_touched=tuple(names[label] for label in labels_touched))
         defects.append(in_micrometres(draft, shape, scale))
     return numbered(defects)
+
+
+def pixels_of(labels: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of the pixels with each of the values 1 to ``count`` of a label image (H, W)."""
+    marked = np.flatnonzero(labels != 0)  # of booleans it is ten times as fast
+    values = labels.ravel()[marked]
+    marked = marked[np.argsort(values, kind="stable")]
+    ends = np.cumsum(np.bincount(values, minlength=count + 1))
+    for k in range(1, count + 1):
+        yield np.unravel_index(marked[ends[k - 1] : ends[k]], labels.shape)
 
 
 def _zone_of_centroid(shape: Shape, zones: tuple[ZoneExtent, ...]) -> str | None:
@@ -109,7 +116,15 @@ def in_micrometres(defect: Defect, shape: Shape, scale: Scale) -> Defect:
     )
 
 
-def numbered(defects: list[Defect]) -> tuple[Defect, ...]:
+def as_class(defect: Defect, kind: str, rows: np.ndarray, cols: np.ndarray, cladding: Ellipse, scale: Scale) -> Defect:
+    """The defect with these pixels as one of another class, and so with the length and width of that class."""
+    shape = measure_shape(rows, cols, cladding)
+    length, width = shape.length_and_width_px(kind)
+    sizes = {"length_px": length, "width_px": width, "aspect_ratio": length / max(width, 1e-6)}
+    return in_micrometres(replace(defect, kind=kind, rule_class=defect.kind, **sizes), shape, scale)
+
+
+def numbered(defects: Sequence[Defect]) -> tuple[Defect, ...]:
     """Largest first within each class, with IDs S1, S2, P1 ...; classes in their usual order."""
     ranked = sorted(defects, key=lambda d: (list(CLASS_LETTERS).index(d.kind), -d.diameter_px, d.label))
     counter: Counter[str] = Counter()

@@ -22,7 +22,7 @@ from cli.image_files import ImageFile
 from cli.output_folder import remove_details
 from cli.run_info import now
 from configuration.name_pattern import serial_and_port
-from errors import BlinkError, InputStalled, OutputError, UnreadableImage
+from errors import BlinkError, InputStalled, MissingDependency, ModelError, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
 from output_names import DETAILS_FOLDER
@@ -110,7 +110,7 @@ def run(
 def inspect_and_write(job: Job, task: Task) -> Finished:
     """Read, inspect, and write the files of one image; done already when its bytes are the known ones.
 
-    Raises :class:`OutputError`; everything else that goes wrong becomes a record.
+    Raises :class:`OutputError`, and as :func:`inspect_safely`; everything else that goes wrong becomes a record.
     """
     started = time.perf_counter()
     image, stalled = task.image, False
@@ -156,9 +156,14 @@ def read_in_time(path: Path, timeout_s: float) -> bytes:
 
 
 def inspect_safely(data: bytes, image: ImageFile, settings: InspectionSettings) -> Inspection:
-    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only."""
+    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only.
+
+    Raises :class:`ModelError` and :class:`MissingDependency` where networks cannot be asked: not one image can, then.
+    """
     try:
         return inspect_bytes(data, image.path, settings, name=image.name)
+    except (MissingDependency, ModelError):
+        raise
     except Exception as error:
         inspection = _failed(image, settings, error)
         if _is_out_of_memory(error):  # next time there may be more: without a hash it is tried again

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from configuration.build import build, missing
 from configuration.schema_errors import Path as JsonPath
 from configuration.schema_errors import Problem, schema_problems, unknown_name
 from errors import ConfigError
-from settings import Config
+from settings import Config, ModelPaths
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 _NOT_SETTINGS = ("$schema", "default_profile", "profiles")
@@ -39,7 +40,7 @@ def load_config(path: str | Path, profile: str | None = None) -> Config:
     name = data["default_profile"] if profile is None else profile
     tree = apply_profile(data, name)
     config = build(Config, {**tree, "profile": name, "raw": json.loads(json.dumps(tree))})
-    return _with_flat_field(config, path.parent)
+    return _with_full_paths(config, path.parent)
 
 
 def find_problems(data: Any, earlier: Sequence[Problem] = ()) -> list[Problem]:
@@ -202,9 +203,17 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _with_flat_field(config: Config, folder: Path) -> Config:
-    """The flat-field image as a full path; a relative one starts at the folder of config.json."""
-    name = config.preprocessing.flat_field_image
-    if name is None:
-        return config
-    return replace(config, preprocessing=replace(config.preprocessing, flat_field_image=str((folder / name).resolve())))
+def _with_full_paths(config: Config, folder: Path) -> Config:
+    """The flat-field image and the networks as full paths; a relative one starts at the folder of config.json."""
+
+    def full(name: str | None) -> str | None:
+        return None if name is None else os.path.abspath(folder / name)
+
+    own, models = config.preprocessing, config.learning.models
+    return replace(
+        config,
+        preprocessing=replace(own, flat_field_image=full(own.flat_field_image)),
+        learning=replace(
+            config.learning, models=ModelPaths(full(models.quality), full(models.patch), full(models.segment))
+        ),
+    )

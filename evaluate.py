@@ -24,6 +24,7 @@ try:
     from cli import run_info
     from cli.calibration_checks import batch_warnings
     from cli.job_settings import choose_settings
+    from cli.model_options import MODEL_HELP, model_files, with_networks
     from cli.program import run_program
     from cli.screen import progress_bar, say
     from config_loader import load_config
@@ -58,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The whole job, step by step."""
     image_io.check_opencv()
-    every = [choose_settings(load_config(options.config, name), None) for name in options.profile]
+    plain = [choose_settings(load_config(options.config, name), None) for name in options.profile]
+    every = [with_networks(settings, options.model) for settings in plain]
     baseline = read_baseline(options.baseline) if options.baseline else None
     skipped: list[str] = []
     truths = load_truth_set(options.folder, skipped.append)
@@ -98,6 +100,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside evaluate.py"
     )
+    add("--model", type=model_files, metavar="LIST", help=MODEL_HELP)
     add("--jobs", type=count, default=available_cores(), metavar="N", help="processes (default: one per core)")
     add(
         "--limit-radius",

@@ -1,4 +1,4 @@
-"""What only a whole batch tells: dirt on the optics, one end face in several images, verdicts that hang on a hair.
+"""What only a whole batch tells: dirt on the optics, one end face in several images, verdicts to be looked at again.
 
 Records in, findings out; the parts are in ``batchwide``.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from batchwide.optics_dirt import OpticsEvidence, OpticsSpot, spot_sentence, with_optics_marked
 from batchwide.same_face import Faces, SameFace
 from records import InspectionRecord
+from second_opinion.disagreements import disagreements
 from settings import OpticsDirt, SameFaceSettings
 
 __all__ = [
@@ -34,6 +35,7 @@ class BatchFindings:
     same_faces: tuple[SameFace, ...] = ()
     marginal: tuple[str, ...] = ()  # whose verdict would turn within the uncertainty of a size
     optics_counted: bool = True  # whether marks on the optics are counted like any other
+    disputed: tuple[str, ...] = ()  # of which networks say something else than the rules
 
 
 def find_in_batch(
@@ -42,15 +44,22 @@ def find_in_batch(
     same_face: SameFaceSettings = SameFaceSettings(),  # noqa: B008
 ) -> BatchFindings:
     """Look through the records of a batch, one at a time; about 2 kB of each are kept meanwhile."""
-    evidence, faces, marginal = OpticsEvidence(), Faces(), []
+    evidence, faces, marginal, disputed = OpticsEvidence(), Faces(), [], []
     for record in records:
         evidence.add(record)
         if record.fiber is not None:
             faces.add(record.image_filename, record.fingerprint, record.content_sha256)
         if record.marginal:
             marginal.append(record.image_filename)
-    same_faces = faces.groups(same_face.min_similarity)
-    return BatchFindings(evidence.spots(optics), same_faces, tuple(marginal), optics_counted=optics.count)
+        if disagreements(record):
+            disputed.append(record.image_filename)
+    return BatchFindings(
+        optics=evidence.spots(optics),
+        same_faces=faces.groups(same_face.min_similarity),
+        marginal=tuple(marginal),
+        optics_counted=optics.count,
+        disputed=tuple(disputed),
+    )
 
 
 def find_spots(records: Iterable[InspectionRecord], settings: OpticsDirt) -> tuple[OpticsSpot, ...]:
@@ -84,12 +93,16 @@ def sentences(findings: BatchFindings) -> Iterator[str]:
         yield f"The same end face, similarity {face.similarity:.2f}: {', '.join(face.images)}."
     if findings.marginal:
         yield f"Marginal verdicts, look again: {', '.join(findings.marginal)}."
+    if findings.disputed:
+        yield f"Rules and networks disagree, look again: {', '.join(findings.disputed)}."
 
 
 def in_short(findings: BatchFindings) -> Iterator[str]:
     """The findings for the closing summary: a line for each kind."""
     if (count := len(findings.marginal)) > 0:
         yield "1 verdict is marginal" if count == 1 else f"{count} verdicts are marginal"
+    if (count := len(findings.disputed)) > 0:
+        yield f"On {count} image{'' if count == 1 else 's'} rules and networks disagree"
     if (count := len(findings.optics)) == 1:
         yield from optics_sentences(findings)
     elif count > 1:

@@ -19,6 +19,7 @@ from vision.looks import Look, ferrule_look, look_at, marks_seen, rough_looks
 from vision.preprocess import Preprocessed
 from vision.regions import Region
 from vision.settings import DetectionSettings, LocalizationSettings
+from vision.witness import Witness
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,16 @@ def locate(
 
 
 def detect(
-    grey: np.ndarray, box: Box, fiber: Fiber, zones: tuple[ZoneExtent, ...], settings: DetectionSettings
+    grey: np.ndarray,
+    box: Box,
+    fiber: Fiber,
+    zones: tuple[ZoneExtent, ...],
+    settings: DetectionSettings,
+    witness: Witness | None = None,
 ) -> Detection:
     """Detect marks in the inspected zones of a grey image (H, W) uint8 that was not contrast-enhanced.
 
-    ``box`` is the picture without black margins.
+    ``box`` is the picture without black margins; a ``witness`` is one more voice in the fusion.
     """
     reach_px = max((z.outer_radius_px for z in zones if z.inspected), default=0.0)
     labels = np.zeros(grey.shape, np.int32)
@@ -83,10 +89,10 @@ def detect(
     rough, marked = rough_looks(fields.halved(crop), 0.5 * core_px, settings)
     marked = cv2.resize(marked.view(np.uint8), crop.grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     if fields.has_ferrule_field(crop):
-        regions, residual_grey = _both_fields(crop, rough, marked, core_px, zones, settings)
+        regions, residual_grey = _both_fields(crop, rough, marked, core_px, zones, settings, witness)
     else:
         own = look_at(crop, settings, marked, core_px)
-        regions, residual_grey = marks_seen(own, zones, core_px, settings), own.residual.grey
+        regions, residual_grey = marks_seen(own, zones, core_px, settings, witness), own.residual.grey
     labels = full_resolution_labels(regions, grey.shape, crop.factor, crop.offset)
     return Detection(labels, tuple(regions), residual_grey)
 
@@ -98,6 +104,7 @@ def _both_fields(
     core_px: float,
     zones: tuple[ZoneExtent, ...],
     settings: DetectionSettings,
+    witness: Witness | None,
 ) -> tuple[list[Region], np.ndarray]:
     """Regions and residual (H, W) of a crop: of the fibre at its scale, of the ferrule as the rough look at half of it.
 
@@ -108,8 +115,8 @@ def _both_fields(
     window = fields.fibre_window(crop)
     fibre = fields.windowed(crop, window, beyond_px + 2 * fields.MARGIN_PX)
     near = look_at(fibre, settings, marked[window], core_px)
-    inner = marks_seen(near, zones, core_px, settings, beyond_px=beyond_px)
-    outer = marks_seen(rough, zones, 0.5 * core_px, ferrule_look(settings), within_px=0.5 * within_px)
+    inner = marks_seen(near, zones, core_px, settings, witness, beyond_px=beyond_px)
+    outer = marks_seen(rough, zones, 0.5 * core_px, ferrule_look(settings), witness, within_px=0.5 * within_px)
     top, left = window[0].start, window[1].start
     residual_grey = cv2.resize(rough.residual.grey, crop.grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     np.copyto(residual_grey[window], near.residual.grey, where=near.residual.inside)

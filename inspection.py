@@ -34,13 +34,18 @@ from records import (
     Inspection,
     InspectionRecord,
     Scale,
+    ZoneCell,
 )
-from settings import Config, FiberType, RuleSet, enabled_algorithms
+from second_opinion.networks import ModelFile, Networks
+from second_opinion.opinions import Opinion, opinion_on_face, witness_of
+from second_opinion.policy import second_opinion
+from settings import Config, FiberType, MatrixSettings, RuleSet, enabled_algorithms
 from vision.fingerprint import fingerprint
 from vision.flat_field import flat_field_flaw, misfit_warnings
 from vision.geometry import Box
 from vision.preprocess import Preprocessed, focus_score, preprocess
 from vision.scale import roundness_warnings, size_warnings
+from vision.witness import Witness
 from vision.zoning import Zoning, place_zones, zone_radii_px
 
 logger = logging.getLogger("dscope.inspection")
@@ -59,6 +64,7 @@ class InspectionSettings:
     calibration: Calibration | None = None
     zones: tuple[str, ...] | None = None  # restricts what is inspected and judged; None = as the rule set says
     optics: tuple[OpticsSpot, ...] = ()  # what is known to lie on the optics: marks there are not counted
+    models: tuple[ModelFile, ...] = ()  # networks that are asked besides the rules
 
 
 @dataclass
@@ -86,7 +92,9 @@ def inspect_bytes(data: bytes, path: Path, settings: InspectionSettings, *, name
     except UnreadableImage as error:
         result = Inspection(_blank_record(name, settings, UNREADABLE, str(error)))
     else:
-        result = inspect_image(image, settings, flat_field=flat_field_of(settings.config))
+        result = inspect_image(
+            image, settings, flat_field=flat_field_of(settings.config), networks=networks_of(settings)
+        )
     record = replace(result.record, **origin, processing_time_s=time.perf_counter() - started)
     return replace(result, record=record)
 
@@ -113,8 +121,24 @@ def _read_flat_field(path: str) -> tuple[np.ndarray | None, str]:
     return (None, f"It {flaw}.") if flaw else (grey, "")
 
 
+def networks_of(settings: InspectionSettings) -> Networks:
+    """The networks that the settings name, loaded once per process.
+
+    Raises :class:`errors.ModelError` where a file has changed, :class:`errors.MissingDependency` without onnxruntime.
+    """
+    if not settings.models:
+        return Networks()
+    from second_opinion.models import load_all  # without a model nothing of it is loaded
+
+    return load_all(settings.models)
+
+
 def inspect_image(
-    image: image_io.DecodedImage, settings: InspectionSettings, *, flat_field: np.ndarray | None = None
+    image: image_io.DecodedImage,
+    settings: InspectionSettings,
+    *,
+    flat_field: np.ndarray | None = None,
+    networks: Networks = Networks(),  # noqa: B008 (frozen)
 ) -> Inspection:
     """Inspect one decoded image (8-bit grey, (H, W)); the same input always gives the same record, times aside."""
     config, clock = settings.config, _Clock()
@@ -137,12 +161,17 @@ def inspect_image(
         return Inspection(record, grey=prepared.grey)
     if prepared.grey is not image.grey:
         warnings += misfit_warnings(image.grey, prepared.grey, located.fiber.cladding)
-    found = _inspect_face(replace(record, warnings=tuple(warnings)), prepared, located.fiber, settings, clock)
+    found = _inspect_face(replace(record, warnings=tuple(warnings)), prepared, located.fiber, settings, networks, clock)
     return replace(found, record=replace(found.record, processing_time_s=time.perf_counter() - started))
 
 
 def _inspect_face(
-    record: InspectionRecord, prepared: Preprocessed, fiber: Fiber, settings: InspectionSettings, clock: _Clock
+    record: InspectionRecord,
+    prepared: Preprocessed,
+    fiber: Fiber,
+    settings: InspectionSettings,
+    networks: Networks,
+    clock: _Clock,
 ) -> Inspection:
     """What follows once the fibre is found: scale, zones, marks, verdict; ``record`` is filled in."""
     config, grey = settings.config, prepared.grey
@@ -152,27 +181,30 @@ def _inspect_face(
     with clock.step("Zone Detection"):
         zoning, unplaceable, zone_warnings = choose_zones(fiber, scale, grey.shape, prepared.box, settings)
     warnings += [*scale_warnings, *zone_warnings, *zoning.warnings]
+    opinion, witness = Opinion(), None
+    if networks.quality is not None:
+        opinion, doubts = opinion_on_face(networks.quality, grey, fiber.cladding)
+        warnings += doubts
     with clock.step("Defect Detection"):
-        found = detect(grey, prepared.box, fiber, zoning.zones, config.detection)
+        if networks.segment is not None:
+            witness, doubts = witness_of(networks.segment, grey, fiber.cladding, config.learning)
+            warnings += doubts
+        found = detect(grey, prepared.box, fiber, zoning.zones, config.detection, witness)
     with clock.step("Defect Analysis"):
+        marks, vetoed = _marks(found, fiber, zoning, scale, settings, witness), ()
+        if networks.patch is not None:
+            asked = second_opinion(networks.patch, grey, found, marks, fiber.cladding, scale, config.learning)
+            marks, vetoed, doubts = asked
+            warnings += doubts
         hindrance = _too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable
-        judgement = _judged(found, fiber, zoning, scale, settings, hindrance)
+        judgement, doubts = _judged(marks, vetoed, zoning, scale, settings, hindrance)
+        warnings += doubts
     labels = _relabelled(found.labels, judgement.defects)
     defects = tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1))
     matrix = ()
     if config.matrix.enabled:
         with clock.step("Zone Matrix"):
-            matrix = zone_matrix(
-                grey,
-                zoning.zone_map,
-                labels,
-                box=zoning.box,
-                cladding=fiber.cladding,
-                scale=scale,
-                zones=zoning.zones,
-                defects=[d for d in defects if not d.on_optics],
-                settings=config.matrix,
-            )
+            matrix = _matrix(grey, zoning, labels, fiber, scale, defects, config.matrix)
     record = replace(
         record,
         status=judgement.status,
@@ -181,29 +213,77 @@ def _inspect_face(
         scale=scale,
         zones=zoning.zones,
         defects=defects,
+        vetoed=vetoed,
         matrix=matrix,
         warnings=tuple(warnings),
         marginal=judgement.marginal,
         focus_score=focus,
         fingerprint=fingerprint(grey, fiber.cladding),
+        torch_quality_label=opinion.name,
+        torch_quality_confidence=opinion.confidence,
     )
     return Inspection(record, grey, zoning.zone_map, labels)
 
 
-def _judged(
-    found: Detection, fiber: Fiber, zoning: Zoning, scale: Scale, settings: InspectionSettings, hindrance: str | None
-) -> Judgement:
-    """Measure and classify the marks, set apart those on the optics, and judge the rest."""
+def _marks(
+    found: Detection,
+    fiber: Fiber,
+    zoning: Zoning,
+    scale: Scale,
+    settings: InspectionSettings,
+    witness: Witness | None,
+) -> tuple[Defect, ...]:
+    """Measure and classify the marks, and set apart those on the optics."""
     config = settings.config
-    total = sum(a.weight for a in enabled_algorithms(config.detection.algorithms).values())
+    voices = [*enabled_algorithms(config.detection.algorithms).values(), *([witness] if witness else [])]
+    total = sum(voice.weight for voice in voices)
     defects = characterise(found, fiber, zoning.zones, zoning.zone_map, scale, config.classification, total)
-    return judge(
-        with_optics_marked(defects, zoning.zone_map.shape, settings.optics, config.optics_dirt),
-        rule_set=settings.rule_set,
-        scale_known=scale.known,
-        judged_zones=[z.name for z in zoning.zones if z.inspected],
-        size_uncertainty_um=config.measurement.size_uncertainty_px * scale.um_per_px if scale.known else 0.0,
-        hindrance=hindrance,
+    return with_optics_marked(defects, zoning.zone_map.shape, settings.optics, config.optics_dirt)
+
+
+def _judged(
+    marks: tuple[Defect, ...],
+    vetoed: tuple[Defect, ...],
+    zoning: Zoning,
+    scale: Scale,
+    settings: InspectionSettings,
+    hindrance: str | None,
+) -> tuple[Judgement, list[str]]:
+    """Judge the marks; a warning says where the verdict would be another one with those that were left out."""
+    uncertainty_px = settings.config.measurement.size_uncertainty_px
+    given = {
+        "rule_set": settings.rule_set,
+        "scale_known": scale.known,
+        "judged_zones": [z.name for z in zoning.zones if z.inspected],
+        "size_uncertainty_um": uncertainty_px * scale.um_per_px if scale.known else 0.0,
+        "hindrance": hindrance,
+    }
+    judgement = judge(marks, **given)
+    if not vetoed or judge((*marks, *vetoed), **given).status == judgement.status:
+        return judgement, []
+    count = "1 mark" if len(vetoed) == 1 else f"{len(vetoed)} marks"
+    return judgement, [f"{judgement.status} only without {count} that the patch network takes for artifacts."]
+
+
+def _matrix(
+    grey: np.ndarray,
+    zoning: Zoning,
+    labels: np.ndarray,
+    fiber: Fiber,
+    scale: Scale,
+    defects: tuple[Defect, ...],
+    settings: MatrixSettings,
+) -> tuple[ZoneCell, ...]:
+    return zone_matrix(
+        grey,
+        zoning.zone_map,
+        labels,
+        box=zoning.box,
+        cladding=fiber.cladding,
+        scale=scale,
+        zones=zoning.zones,
+        defects=[d for d in defects if not d.on_optics],
+        settings=settings,
     )
 
 

@@ -31,6 +31,7 @@ try:
         from cli.image_files import Found, find_images
         from cli.interrupts import StopRequest
         from cli.job_settings import choose_settings, describe_settings
+        from cli.model_options import MODEL_HELP, model_files, with_networks
         from cli.program import run_program
         from cli.screen import images_in_words, is_terminal, progress_bar, say
         from config_loader import load_config
@@ -72,6 +73,7 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
         fiber_type=options.fiber_type,
         zones=options.zones,
     )
+    settings = with_networks(settings, options.model)
     doubts = batch_warnings(settings, datetime.now().astimezone())
     if options.check_config:
         return report_check(options, settings, doubts)
@@ -108,6 +110,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="cladding diameter in micrometres: gives every image its scale",
     )
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
+    add("--model", type=model_files, metavar="LIST", help=MODEL_HELP)
     add("--operator", type=name_of_person, metavar="NAME", help="who inspects, for the reports")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=count, metavar="N", help="inspect N images at once (default: one per core)")

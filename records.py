@@ -22,6 +22,14 @@ _LONGEST_NAME = 255
 
 ZONE_NAMES = ("Core", "Cladding", "Adhesive", "Contact")
 DEFECT_CLASSES = ("Scratch", "Pit/Dig", "Contamination", "Chip", "Crack")
+CLASS_OF_KIND = {  # as ground truth and networks call them
+    "scratch": "Scratch",
+    "pit": "Pit/Dig",
+    "contamination": "Contamination",
+    "chip": "Chip",
+    "crack": "Crack",
+}
+ARTIFACT = "Artifact"  # what a network may say of a mark besides its class: there is none
 CLASS_LETTERS = {"Scratch": "S", "Pit/Dig": "P", "Contamination": "C", "Chip": "H", "Crack": "K"}
 
 PASS = "PASS"
@@ -96,7 +104,7 @@ class Defect:
     """One measured and classified defect. Angles: degrees, counter-clockwise from +x with y up."""
 
     defect_id: str
-    label: int  # value in the label image, 1..n
+    label: int  # value in the label image, 1..n; 0 = in none, as a network takes it for an artifact
     zone: str
     kind: str
     confidence: float
@@ -127,6 +135,14 @@ class Defect:
     violates: tuple[str, ...] = ()
     box_px: tuple[tuple[float, float], ...] = ()  # 4 corners (x, y) of the rotated rectangle in image pixels
     on_optics: bool = False  # lies on the camera or its lenses: not judged, not counted
+    ml_class: str = ""  # what the patch network says it is, a class or ARTIFACT; empty where it was not asked
+    ml_confidence: float = NAN
+    rule_class: str = ""  # what it is by the rules, where the network has changed its class
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is neither counted nor judged."""
+        return self.on_optics or self.label == 0
 
 
 @dataclass(frozen=True)
@@ -160,6 +176,7 @@ class Provenance:
     rule_set_source: str = ""
     rule_set_edition: str = ""
     calibration_date: str = ""  # as calibration.json states it; where dimensions are given it only checks them
+    networks: tuple[str, ...] = ()  # those that were asked: task, start of the file's hash, policy
 
 
 @dataclass(frozen=True)
@@ -204,12 +221,15 @@ class InspectionRecord:
     scale: Scale = field(default_factory=Scale)
     zones: tuple[ZoneExtent, ...] = ()
     defects: tuple[Defect, ...] = ()
+    vetoed: tuple[Defect, ...] = ()  # left out because a network takes them for artifacts: not counted, not judged
     matrix: tuple[ZoneCell, ...] = ()  # nine per inspected zone, row by row; empty where it was not asked for
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     marginal: bool = False  # the verdict would turn within the uncertainty of a size
     focus_score: float = NAN
     fingerprint: str = ""  # of the face, see vision.fingerprint; empty without a fibre
+    torch_quality_label: str = ""  # what the quality network says of the face; empty where it was not asked
+    torch_quality_confidence: float = NAN
     rule_set: str = ""
     rule_set_verified: bool = True
     profile: str = ""
@@ -237,10 +257,11 @@ class InspectionRecord:
         """Inverse of :meth:`to_dict`; raises ValueError for what no inspection writes."""
         record = build(cls, data)
         named = record.vlm.defects if record.vlm else ()
-        marks = (*record.defects, *named, *(record.vlm.classical_defects if record.vlm else ()))
-        zones = {item.name for item in record.zones} | {item.zone for item in (*marks, *record.matrix)}
-        kinds = {item.kind for item in marks}
-        if record.status not in STATUSES or not (zones <= {*ZONE_NAMES} and kinds <= {*DEFECT_CLASSES}):
+        marks = (*record.defects, *record.vetoed, *(record.vlm.classical_defects if record.vlm else ()))
+        zones = {item.name for item in record.zones} | {item.zone for item in (*marks, *named, *record.matrix)}
+        kinds = {item.kind for item in (*marks, *named)} | {item.rule_class for item in marks if item.rule_class}
+        said = {item.ml_class for item in marks} - {"", ARTIFACT}
+        if record.status not in STATUSES or not (zones <= {*ZONE_NAMES} and kinds | said <= {*DEFECT_CLASSES}):
             raise ValueError("a status, zone or class of defect is none")
         if record.vlm and not _is_opinion(record.vlm):
             raise ValueError("an opinion of a model is none")

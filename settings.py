@@ -153,6 +153,35 @@ class FileNames:
     pattern: str | None
 
 
+# --- networks beside the rules ---------------------------------------------------------------------------------------
+
+REPORT_ONLY, RECLASSIFY, VETO_ARTIFACTS = "report_only", "reclassify", "veto_artifacts"
+
+
+@dataclass(frozen=True)
+class ModelPaths:
+    """Files with trained networks, by their tasks; None = the inspection does without."""
+
+    quality: str | None
+    patch: str | None
+    segment: str | None
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """Which networks are asked besides the rules, and what their answers may change."""
+
+    models: ModelPaths
+    patch_policy: str  # report_only | reclassify | veto_artifacts
+    reclassify_min_confidence: float
+    veto_min_confidence: float
+    veto_max_probability: float
+    veto_protected_zones: tuple[str, ...]
+    segment_weight: float
+    segment_threshold: float
+    segment_odds: float
+
+
 # --- findings over a batch ------------------------------------------------------------------------------------------
 
 
@@ -337,6 +366,7 @@ class Config:
     optics_dirt: OpticsDirt
     same_face: SameFaceSettings
     vlm: VlmSettings
+    learning: LearningSettings
     fiber_types: Mapping[str, FiberType]
     rule_sets: Mapping[str, RuleSet]
     default_rule_set: str

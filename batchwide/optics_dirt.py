@@ -62,8 +62,10 @@ def spot_sentence(spot: OpticsSpot, *, is_counted: bool) -> str:
 
 def left_out_text(record: InspectionRecord) -> str:
     """What every report says about the marks of an image that are not counted; "" where all are."""
-    count = len(record.defects) - len(record.counted_defects)
-    return f"{count} mark{'s' * (count != 1)} on the optics, neither counted nor judged" if count else ""
+    on_optics, vetoed = len(record.defects) - len(record.counted_defects), len(record.vetoed)
+    counts = {"on the optics": on_optics, "that a network takes for artifacts": vetoed}
+    marks = [f"{count} mark{'s' * (count != 1)} {where}" for where, count in counts.items() if count]
+    return f"{' and '.join(marks)}, neither counted nor judged" if marks else ""
 
 
 def _lies_on(defect: Defect, spot: OpticsSpot, settings: OpticsDirt) -> bool:
@@ -89,7 +91,7 @@ class _Pictures:
         self.names.append(record.image_filename)
         self.claddings.append(record.fiber.cladding)
         self.rings.append(tuple((z.inner_radius_px, z.outer_radius_px) for z in record.zones if z.inspected))
-        for d in record.defects:
+        for d in (*record.defects, *record.vetoed):  # dirt looks like an artifact to a network
             angle = math.radians(d.angle_deg)
             u, v = d.radius_px * math.cos(angle), -d.radius_px * math.sin(angle)
             sign = -1.0 if d.polarity == "dark" else 1.0

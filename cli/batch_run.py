@@ -25,7 +25,7 @@ from cli.plan import Plan, go_on
 from cli.run_info import now
 from cli.screen import Progress, images_in_words, no_progress
 from cli.watching import watch
-from errors import InputStalled, OutputError, WorkersFailed
+from errors import InputStalled, MissingDependency, ModelError, OutputError, WorkersFailed
 from output_names import DETAILS_FOLDER
 from records import InspectionRecord
 from records_file import ResultsFile
@@ -140,7 +140,7 @@ def run_batch(
         # a watching run has no other end than the stop, which therefore cuts no certificates short
         due = records() if look_again else run.stop.until(records())
         uncertified = write_certificates(run.output, due, run.wanted, progress)
-    except (OutputError, InputStalled, WorkersFailed) as error:
+    except (OutputError, InputStalled, MissingDependency, ModelError, WorkersFailed) as error:
         with suppress(Exception):
             run.report()
         raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error

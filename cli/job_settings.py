@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from calibration import Calibration
 from cli.arguments import pick
+from cli.model_options import describe_networks
 from errors import UsageError
 from inspection import InspectionSettings
 from settings import Config, FiberType, RuleSet
@@ -57,6 +58,7 @@ def describe_settings(settings: InspectionSettings) -> list[str]:
         f"Fiber type: {settings.fiber_type.name if settings.fiber_type else 'not given'}",
         f"Core: {um(settings.core_um)}, cladding: {um(settings.cladding_um)}",
         f"Calibration: {f'{scale.mean_um_per_px:.6g} um per pixel' if scale else 'none'}",
+        f"Networks: {'; '.join(describe_networks(settings)) or 'none'}",
         f"Zones: {', '.join(settings.zones) if settings.zones else 'all of the rule set'}",
     ]
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import json_text
+from cli.model_options import describe_networks
 from inspection import InspectionSettings
 from records import Provenance
 
@@ -37,6 +38,7 @@ def provenance(settings: InspectionSettings, operator: str) -> Provenance:
         rule_set_source=rules.source,
         rule_set_edition=rules.edition,
         calibration_date=calibration.date if calibration else "",
+        networks=tuple(describe_networks(settings)),
     )
 
 
@@ -53,6 +55,7 @@ def settings_hash(settings: InspectionSettings) -> str:
         "um_per_px": [calibration.um_per_px_x, calibration.um_per_px_y] if calibration else None,
         "calibrated_size_px": calibration.image_size_px if calibration else None,
         "flat_field_sha256": file_hash(Path(flat_field)) if flat_field else None,
+        "models": {model.task: model.sha256 for model in settings.models},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -90,6 +93,7 @@ def describe_run(
         "core_um": settings.core_um,
         "cladding_um": settings.cladding_um,
         "zones": settings.zones,
+        "models": [asdict(model) for model in settings.models],
         "config_path": str(config_path),
         "config_sha256": file_hash(config_path),
         "config": settings.config.raw,

@@ -18,7 +18,7 @@ from evaluation.matching import JUDGED_SHARE
 from evaluation.results import ImageResult, ReportedOutcome
 from evaluation.scene import Scene
 from evaluation.truth import TrueFiber, TruthImage, read_labels
-from inspection import InspectionSettings, flat_field_of, inspect_image
+from inspection import InspectionSettings, flat_field_of, inspect_image, networks_of
 from records import NAN, UNREADABLE, Ellipse, Fiber
 
 LOCATED_SHARE = 0.015  # of the true radius: how far centre and radius may be off
@@ -56,7 +56,9 @@ def assess(
     cladding radius is where true defects are asked for and reports counted.
     """
     settings = settings_for(truth, settings)
-    inspection = inspect_image(image, settings, flat_field=flat_field_of(settings.config))
+    inspection = inspect_image(
+        image, settings, flat_field=flat_field_of(settings.config), networks=networks_of(settings)
+    )
     record = inspection.record
     result = ImageResult(
         name=truth.name,

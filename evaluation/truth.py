@@ -15,16 +15,9 @@ import numpy as np
 from cli.image_files import natural_key
 from errors import NoImagesError, TruthError, UnreadableImage
 from image_io import IMAGE_SUFFIXES, read_labels_png
-from records import Ellipse, Fiber
+from records import CLASS_OF_KIND, Ellipse, Fiber
 
 DO_NOT_JUDGE = 65535  # in a label image
-CLASS_OF_KIND = {
-    "scratch": "Scratch",
-    "pit": "Pit/Dig",
-    "contamination": "Contamination",
-    "chip": "Chip",
-    "crack": "Crack",
-}
 VERDICTS = ("clean", "defective")
 _FORMAT = "See README.md, section Rendered scenes and ground truth."
 logger = logging.getLogger("dscope.truth")
@@ -32,7 +25,7 @@ logger = logging.getLogger("dscope.truth")
 
 @dataclass(frozen=True)
 class TrueDefect:
-    """A labelled defect; None = the truth does not say. ``kind`` is one of :data:`CLASS_OF_KIND`."""
+    """A labelled defect; None = the truth does not say. ``kind`` is one of :data:`records.CLASS_OF_KIND`."""
 
     id: int  # value in the label image
     kind: str

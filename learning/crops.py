@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from learning.labelling import CLADDING, CORE, FERRULE, Labelled, middle_of
+from learning.labelling import CLADDING, CORE, FERRULE, Labelled
 from records import Ellipse
-from second_opinion.patch_input import CROP_SHARE
+from second_opinion.patch_input import CROP_SHARE, middle_of
 
 ARTIFACT, CLEAN_PIECE = "artifact", "clean"
 _FREE_SHARES = (0.5, 0.25)  # of a piece's side: how far marks stay off the middle of a clean one, at best and at least
@@ -39,7 +39,7 @@ def choose_crops(labelled: Labelled, image_id: str) -> list[Crop]:
     """
     if labelled.fiber is None:
         return []
-    marked = [Crop(kind, *middle_of(labelled.labels == k), k) for k, kind in labelled.kinds.items()]
+    marked = [Crop(kind, *middle_of(*np.nonzero(labelled.labels == k)), k) for k, kind in labelled.kinds.items()]
     marked += [Crop(ARTIFACT, x, y) for x, y in labelled.artifacts]
     regions = [int(labelled.regions[round(crop.y_px), round(crop.x_px)]) for crop in marked] or [CLADDING]
     return marked + _clean_crops(labelled, labelled.fiber.cladding, regions, image_id)

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from evaluation.marks import measure_marks
-from evaluation.truth import CLASS_OF_KIND
 from grading.measurement import measure_shape
 from learning.labelling import REGIONS, Labelled
-from records import Inspection
+from records import CLASS_OF_KIND, Inspection
 from vision.geometry import to_frame
 
 _BORDER_PX = 3  # of a region: the step to its neighbour is no trend of its own

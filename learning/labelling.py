@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evaluation.matching import JUDGED_SHARE, match
-from evaluation.truth import CLASS_OF_KIND, DO_NOT_JUDGE
-from records import NAN, Defect, Fiber, Inspection
+from evaluation.truth import DO_NOT_JUDGE
+from records import CLASS_OF_KIND, NAN, Defect, Fiber, Inspection
+from second_opinion.patch_input import middle_of
 from vision.geometry import polar_maps
 
 KINDS = tuple(CLASS_OF_KIND)
@@ -82,7 +83,8 @@ def by_human(
     artifacts = []
     if reported is not None:
         occupied = occupied | (reported > 0)
-        artifacts = [middle_of(reported == k) for k in match(reported, labels, fiber.cladding, judged_share).false]
+        wrong = match(reported, labels, fiber.cladding, judged_share).false
+        artifacts = [middle_of(*np.nonzero(reported == k)) for k in wrong]
     present = {int(k) for k in np.unique(marks)}
     return Labelled(
         source=HUMAN,
@@ -123,10 +125,3 @@ def region_map(inspection: Inspection, fiber: Fiber | None) -> np.ndarray:
     regions[radius < fiber.cladding.mean_radius_px] = CLADDING
     regions[radius < 0.5 * fiber.core_diameter_px] = CORE  # none when the diameter is NaN
     return regions
-
-
-def middle_of(mask: np.ndarray) -> tuple[float, float]:
-    """The pixel (x, y) of a mask that is nearest to its centroid: of a bent mark the centroid lies beside it."""
-    rows, cols = np.nonzero(mask)
-    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (cols - cols.mean()) ** 2))
-    return float(cols[nearest]), float(rows[nearest])

@@ -35,7 +35,7 @@ _STAMP_CORNERS = ("top left", "top right", "bottom left", "bottom right")
 _LEGEND_CORNERS = ("bottom left", "top right", "bottom right", "top left")
 _SCALE_BAR_CORNERS = ("bottom right", "bottom left", "top right", "top left")
 _LABEL_OPACITY = 0.75
-_ON_OPTICS: Color = (160, 160, 160)  # in no class: it does not lie on the face
+_LEFT_OUT: Color = (160, 160, 160)  # in no class
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def annotated_picture(inspection: Inspection, reporting: ReportingSettings) -> n
         return None
     picture, views = compose(grey, record)
     pen = _Pen.for_frame(views[0].area, reporting)
-    layers = _layers(views, picture, worst_first(record.defects), pen)
+    layers = _layers(views, picture, worst_first((*record.defects, *record.vetoed)), pen)
     stamp_place, furniture = _place_boxes(record, layers, reporting, pen)
     labels = [label for layer in layers for label in _place_labels(layer, record, pen)]
     for layer in layers:
@@ -104,14 +104,14 @@ def annotated_picture(inspection: Inspection, reporting: ReportingSettings) -> n
     _draw_labels(picture, labels, reporting, pen)
     for item, place in furniture:
         item.draw(picture, place)
-    labelled = sum(not label.mark.defect.on_optics for label in labels)
+    labelled = sum(not label.mark.defect.is_left_out for label in labels)
     _stamp(record, layers[0], labelled, reporting, pen).draw(picture, stamp_place)
     return picture
 
 
 def worst_first(defects: Sequence[Defect]) -> list[Defect]:
-    """Defects in the order in which they deserve a label: violating, marginal, by size; those on the optics last."""
-    return sorted(defects, key=lambda d: (d.on_optics, not d.violates, not d.marginal, -_finite(primary_size_px(d))))
+    """Defects in the order in which they deserve a label: violating, marginal, by size; those left out last."""
+    return sorted(defects, key=lambda d: (d.is_left_out, not d.violates, not d.marginal, -_finite(primary_size_px(d))))
 
 
 def primary_size_px(defect: Defect) -> float:
@@ -121,6 +121,8 @@ def primary_size_px(defect: Defect) -> float:
 
 def label_text(defect: Defect, scale_known: bool) -> str:
     """The text of a label, such as "S1: Scratch, 15.2 um" or "P2: on the optics"."""
+    if defect.label == 0:
+        return f"{defect.defect_id}: left out as an artifact"
     if defect.on_optics:
         return f"{defect.defect_id}: on the optics"
     is_long = defect.kind in ("Scratch", "Crack")
@@ -220,10 +222,10 @@ def _draw_zones(
 
 
 def _draw_rectangles(picture: np.ndarray, layer: _Layer, reporting: ReportingSettings, line_px: int) -> None:
-    """The worst is drawn last; the line is twice as thick where a rule is violated, and thin for dirt on the optics."""
+    """The worst is drawn last; the line is twice as thick where a rule is violated, and thin for what is left out."""
     for mark in reversed(layer.marks):
         width_px = 2 * line_px if mark.defect.violates else line_px
-        if mark.defect.on_optics:
+        if mark.defect.is_left_out:
             width_px = 1
             draw_outline(picture, layer.view, mark.outline, PANEL, 3)  # or the grey would be lost on a grey ferrule
         draw_outline(picture, layer.view, mark.outline, _color(mark.defect, reporting), width_px)
@@ -245,7 +247,7 @@ def _draw_labels(picture: np.ndarray, labels: Sequence[_Label], reporting: Repor
 
 
 def _color(defect: Defect, reporting: ReportingSettings) -> Color:
-    return _ON_OPTICS if defect.on_optics else bgr(reporting.class_colors, defect.kind)
+    return _LEFT_OUT if defect.is_left_out else bgr(reporting.class_colors, defect.kind)
 
 
 def _finite(value: float) -> float:

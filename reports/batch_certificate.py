@@ -51,6 +51,8 @@ class _Overview:
             "Scale": record.scale.source if record.fiber is not None else "",
             "Calibrated": made_by.calibration_date,
         }
+        if made_by.networks:
+            found["Networks"] = "; ".join(made_by.networks)
         for name, value in found.items():
             self.values.setdefault(name, Counter())[value] += bool(value)
         if moment := date_of(record.inspected_at):
@@ -162,10 +164,10 @@ def _shade(status: str) -> str:
 def _add_findings(flow: Flow, found: BatchFindings) -> None:
     """What only the whole batch tells, in short."""
     spots, lines = optics_sentences(found)[:_MOST_FINDINGS], []
-    if found.marginal:
-        names = ", ".join(found.marginal[:_MOST_FINDINGS])
-        rest = len(found.marginal) - _MOST_FINDINGS
-        lines.append(f"Marginal verdicts, to be looked at again: {names}{f' and {rest} more' if rest > 0 else ''}.")
+    for title, images in (("Marginal verdicts", found.marginal), ("Rules and networks disagree", found.disputed)):
+        if images:
+            names, rest = ", ".join(images[:_MOST_FINDINGS]), len(images) - _MOST_FINDINGS
+            lines.append(f"{title}, to be looked at again: {names}{f' and {rest} more' if rest > 0 else ''}.")
     lines += [f"The same end face: {', '.join(same.images)}" for same in found.same_faces[:_MOST_FINDINGS]]
     more = max(0, len(found.optics) - _MOST_FINDINGS) + max(0, len(found.same_faces) - _MOST_FINDINGS)
     if spots or lines:

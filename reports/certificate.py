@@ -29,6 +29,7 @@ from reports.pages import (
     text_width,
     wrapped,
 )
+from second_opinion.disagreements import disagreements
 
 STATUS_COLORS = {PASS: "#1B6E33", FAIL: "#A3161B"}  # dark: white text on them is read in black and white, too
 OTHER_STATUS_COLOR = "#4A4A4A"
@@ -160,9 +161,10 @@ def _facts(record: InspectionRecord) -> list[tuple[str, str]]:
         ("Calibrated", made_by.calibration_date or "there was no calibration.json"),
         ("Rule set", rules_text(record.rule_set, record.rule_set_verified, made_by)),
         ("Source of the rules", made_by.rule_set_source),
+        ("Networks", "; ".join(made_by.networks)),
         ("Software", f"D-Scope Blink {made_by.software_version}".strip() + _in_words(", profile ", record.profile)),
     ]
-    return pairs if record.port else [pair for pair in pairs if pair[0] != "Port"]
+    return [pair for pair in pairs if pair[1] or pair[0] not in ("Port", "Networks")]
 
 
 def _in_words(before: str, text: str) -> str:
@@ -230,6 +232,8 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
         flow.paragraph("No rule is violated.", size=8.5)
     if left_out := left_out_text(record):
         flow.paragraph(f"{left_out}.", size=8.5)
+    for text in disagreements(record)[:_ALWAYS_READ]:
+        flow.paragraph(text, size=8.5)
     if record.marginal:
         flow.paragraph("The verdict is marginal: it would turn within the uncertainty of a size.", size=8.5, bold=True)
     if any(defect.marginal for defect in record.counted_defects):

@@ -16,6 +16,7 @@ from comparison import Comparison, FaceComparison
 from findings import BatchFindings, optics_sentences
 from output_names import details_endings
 from records import CLASS_LETTERS, DEFECT_CLASSES, STATUSES, TOO_BLURRED, ZONE_NAMES, Defect, InspectionRecord
+from second_opinion.disagreements import disagreements
 
 ROW_FIELDS = (
     "name",
@@ -40,13 +41,15 @@ ROW_FIELDS = (
     "profile",
     "operator",
     "onOptics",  # how many marks are left out, as they lie on the optics
+    "quality",  # what the quality network says, empty where it was not asked
+    "disagreements",  # between rules and networks, sentences
     "marks",
 )
 BLURRED = ("Out of focus", TOO_BLURRED)  # what such a warning or reason begins with
 # sizes and places in um of the fibre frame, y up, or in px where no scale is known; contrast in grey levels
 MARK_FIELDS = (
     "id", "kind", "zone", "x", "y", "length", "width", "diameter", "area", "contrast", "confidence", "marginal",
-    "violates", "box",
+    "violates", "network", "box",
 )  # fmt: skip
 
 
@@ -101,6 +104,8 @@ def row(record: InspectionRecord, files: Container[str], texts: Texts) -> list[A
         "profile": texts.number(record.profile),
         "operator": texts.number(record.provenance.operator),
         "onOptics": len(record.defects) - len(record.counted_defects),
+        "quality": shown(_opinion(record.torch_quality_label, record.torch_quality_confidence)),
+        "disagreements": [texts.number(text) for text in disagreements(record)],
         "marks": [_mark(defect, record.scale.known, texts) for defect in record.counted_defects],
     }
     if fiber is not None:
@@ -150,8 +155,13 @@ def _mark(defect: Defect, scale_known: bool, texts: Texts) -> list[Any]:
         _number(defect.confidence, 3),
         int(defect.marginal),
         [texts.number(text) for text in defect.violates],
+        _opinion(defect.ml_class, defect.ml_confidence),
         [_number(value, 1) for corner in _corners(defect) for value in corner],
     ]
+
+
+def _opinion(name: str, confidence: float) -> str:
+    return f"{name} {confidence:.2f}" if name else ""
 
 
 def _corners(defect: Defect) -> tuple[tuple[float, float], ...]:

@@ -33,6 +33,7 @@ class BatchFacts:
     versions: Counter[str] = field(default_factory=Counter)
     operators: Counter[str] = field(default_factory=Counter)
     profiles: Counter[str] = field(default_factory=Counter)
+    networks: Counter[str] = field(default_factory=Counter)
     calibration_ages_days: set[int] = field(default_factory=set)  # at inspection
     first: datetime | None = None
     last: datetime | None = None
@@ -51,6 +52,8 @@ class BatchFacts:
         self.versions[origin.software_version] += 1
         self.operators[origin.operator] += 1
         self.profiles[record.profile] += 1
+        if origin.networks:
+            self.networks["; ".join(origin.networks)] += 1
         self.times_s.append(record.processing_time_s if math.isfinite(record.processing_time_s) else 0.0)
         if (at := _moment(record.inspected_at)) is not None:
             self.first, self.last = min(self.first or at, at), max(self.last or at, at)
@@ -87,6 +90,7 @@ class BatchFacts:
             ("Processing", self._processing()),
             ("Operator", _counted(self.operators)),
             ("Profile", _counted(self.profiles)),
+            ("Networks", _counted(self.networks)),
             ("Software", [f"D-Scope Blink {text}" for text in _counted(self.versions)]),
         ]
         return [(title, values) for title, values in lines if values]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from records import LOCALIZATION_FAILED, UNREADABLE, Defect, InspectionRecord, ZoneCell
+from second_opinion.disagreements import disagreements
 
 SUMMARY_COLUMNS = (
     "Image_Filename",
@@ -39,6 +40,9 @@ SUMMARY_COLUMNS = (
     "Port",
     "Operator",
     "Marginal_Verdict",
+    "torch_quality_label",
+    "torch_quality_confidence",
+    "Network_Disagreements",
 )
 
 DETAIL_COLUMNS = (
@@ -71,6 +75,9 @@ DETAIL_COLUMNS = (
     "Marginal",
     "Violates",
     "On_Optics",
+    "ml_class",
+    "ml_confidence",
+    "rule_class",
 )
 
 MATRIX_COLUMNS = (
@@ -147,6 +154,9 @@ def _summary_row(record: InspectionRecord) -> dict[str, Any]:
         "Port": record.port,
         "Operator": record.provenance.operator,
         "Marginal_Verdict": record.marginal,
+        "torch_quality_label": record.torch_quality_label,
+        "torch_quality_confidence": record.torch_quality_confidence,
+        "Network_Disagreements": "; ".join(disagreements(record)),
     }
     row |= _counts(record)
     if record.fiber is not None:

@@ -28,7 +28,14 @@ _STATUS_FILLS = {
     LOCALIZATION_FAILED: "D9D9D9",
     UNREADABLE: "D9D9D9",
 }
-_WIDTHS = {"Image_Filename": 34, "Failure_Reason(s)": 48, "Warnings": 48, "Rule_Set": 36, "Violates": 40}
+_WIDTHS = {
+    "Image_Filename": 34,
+    "Failure_Reason(s)": 48,
+    "Warnings": 48,
+    "Rule_Set": 36,
+    "Violates": 40,
+    "Network_Disagreements": 48,
+}
 _NARROWEST = 9
 _LIKE_FORMULAS = ("=", "+", "-", "@", "#")  # also when somebody edits the cell
 

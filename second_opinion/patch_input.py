@@ -58,6 +58,12 @@ def cut_out(grey: np.ndarray, cladding: Ellipse, x_px: float, y_px: float) -> np
     return piece if fine == 1 else cv2.resize(piece, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
 
 
+def middle_of(rows: np.ndarray, cols: np.ndarray) -> tuple[float, float]:
+    """The pixel (x, y) of a mark that is nearest to its centroid: of a bent mark the centroid lies beside it."""
+    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (cols - cols.mean()) ** 2))
+    return float(cols[nearest]), float(rows[nearest])
+
+
 def patch_input(piece: np.ndarray, form: PatchForm) -> np.ndarray:
     """The input (3, size, size) float32 of a piece (S, S) uint8."""
     side = len(piece)

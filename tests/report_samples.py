@@ -59,6 +59,7 @@ def make_defect(label=1, kind="Pit/Dig", x_px=250.0, y_px=170.0, size_px=8.0, um
         "zone": "Cladding",
         "kind": kind,
         "polarity": "dark",
+        "ml_confidence": NAN,
         "centroid_x_px": x_px,
         "centroid_y_px": y_px,
         "length_px": size_px,

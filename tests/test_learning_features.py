@@ -10,9 +10,9 @@ from learning import correlations
 from learning.correlations import CELLS, most_alike, reduced_face
 from learning.crops import choose_crops
 from learning.features import mask_of, region_rows, run_lengths
-from learning.labelling import CLADDING, CORE, FERRULE, Labelled, middle_of
+from learning.labelling import CLADDING, CORE, FERRULE, Labelled
 from records import Ellipse, Fiber
-from second_opinion.patch_input import CROP_PX, CROP_SHARE, cut_out
+from second_opinion.patch_input import CROP_PX, CROP_SHARE, cut_out, middle_of
 from vision.geometry import polar_maps
 
 ELLIPSE = Ellipse(210.0, 130.0, 200.0, 180.0, 30.0)
@@ -125,7 +125,7 @@ def test_clean_crops_lie_where_somebody_has_looked():
 def test_the_middle_of_a_bent_mark_is_on_the_mark():
     mask = np.zeros((30, 30), bool)
     mask[5, 5:25] = mask[5:25, 5] = mask[5:25, 24] = True
-    x, y = middle_of(mask)
+    x, y = middle_of(*np.nonzero(mask))
     assert mask[int(y), int(x)]
 
 

@@ -74,6 +74,7 @@ def test_every_module_is_on_the_map():
 def test_the_settings_it_names_exist():
     names = [name.split(".") for name in re.findall(r"`(\w+\.\w+)`", TEXT)]
     names = [(section, key) for section, key in names if section in TREE and key not in ("json", "py")]
+    names = [(section, key) for section, key in names if not (ROOT / section / f"{key}.py").exists()]  # a module
     assert len(names) >= 3
     assert [f"{section}.{key}" for section, key in names if key not in TREE[section]] == []
 

@@ -42,13 +42,13 @@ SUMMARY_HEADER = (
     "Failure_Reason(s),Adhesive_Defect_Count,Contact_Defect_Count,Fiber_Center_X_px,Fiber_Center_Y_px,"
     "Cladding_Major_Axis_px,Cladding_Minor_Axis_px,Ellipse_Angle_deg,Core_Diameter_px,Core_Source,Um_Per_Px,"
     "Scale_Source,Localization_Method,Localization_Score,Focus_Score,Rule_Set,Warnings,"
-    "Serial_Number,Port,Operator,Marginal_Verdict"
+    "Serial_Number,Port,Operator,Marginal_Verdict,torch_quality_label,torch_quality_confidence,Network_Disagreements"
 )
 DETAIL_HEADER = (
     "Defect_ID,Zone,Classification,Confidence_Score,Centroid_X_um,Centroid_Y_um,Length_um,Width_um,Area_um2,"
     "Diameter_um,Centroid_X_px,Centroid_Y_px,Length_px,Width_px,Diameter_px,Area_px,Perimeter_px,Circularity,"
     "Aspect_Ratio,Orientation_deg,Contrast,Polarity,Radius_um,Angle_deg,Zones_Touched,Detected_By,Marginal,Violates,"
-    "On_Optics"
+    "On_Optics,ml_class,ml_confidence,rule_class"
 )
 UM_COLUMNS = [name for name in DETAIL_HEADER.split(",") if name.endswith(("_um", "_um2"))]
 

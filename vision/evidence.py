@@ -36,6 +36,7 @@ class Evidence:
     threshold: float
     dark: np.ndarray
     bright: np.ndarray
+    odds: float = 0.0  # above 0, dark and bright are probabilities, whose log odds count so much in the likelihood
 
     def of(self, polarity: int) -> np.ndarray:
         return self.bright if polarity > 0 else self.dark

@@ -32,6 +32,7 @@ DOT_MAX_BOUNDARY = 0.15
 DOT_LEAST_RATIO = 5.0
 SURROUNDINGS_PX = (2.0, 8.0)
 LEAST_SPREAD_GREY = 0.2
+MOST_PROBABLE = 0.98  # that a witness can make a mark: it is not surer
 
 
 def likely_regions(
@@ -42,7 +43,10 @@ def likely_regions(
     cladding_radius_px: float,
     settings: LikelihoodSettings,
 ) -> list[Region]:
-    """The regions whose probability of being a mark reaches ``settings.min_probability``; mixed ones by either side."""
+    """The regions whose probability of being a mark reaches ``settings.min_probability``; mixed ones by either side.
+
+    They know their probability.
+    """
     least = math.log(settings.min_probability / (1 - settings.min_probability))
     by_name = {item.name: item for item in evidence}
     smooth = cv2.GaussianBlur(residual.grey, (0, 0), settings.contrast_smoothing_px)
@@ -53,8 +57,9 @@ def likely_regions(
     kept = []
     for region in regions:
         sides = (-1, 1) if region.mixed else (region.polarity,)
-        if max(_log_odds(replace(region, polarity=side), *seen) for side in sides) >= least:
-            kept.append(region)
+        odds = max(_log_odds(replace(region, polarity=side), *seen) for side in sides)
+        if odds >= least:
+            kept.append(replace(region, probability=1 / (1 + math.exp(-odds))))
     return kept
 
 
@@ -83,6 +88,7 @@ def _log_odds(
         + settings.length * line_length(region, cladding_radius_px)
         + settings.boundary * math.log(LEAST_BOUNDARY + boundary)
     )
+    odds += sum(item.odds * _support(item, region) for item in by_name.values() if item.odds > 0)
     if len(region.rows) < DOT_MAX_AREA_PX and boundary < DOT_MAX_BOUNDARY:
         odds += settings.dot * max(0.0, _log(local_contrast(region, smooth, free), 1.0) - math.log(DOT_LEAST_RATIO))
     return odds
@@ -91,6 +97,16 @@ def _log_odds(
 def _response(item: Evidence | None, region: Region, otherwise: float) -> float:
     """Largest response of an algorithm in a region; what is typical of a compact mark where it is switched off."""
     return otherwise if item is None else float(item.of(region.polarity)[region.rows, region.cols].max())
+
+
+def _support(witness: Evidence, region: Region) -> float:
+    """By how much the log odds of a witness exceed those of its threshold; not below 0: it silences nobody."""
+    largest = float(witness.of(region.polarity)[region.rows, region.cols].max())
+    return max(0.0, _logit(min(largest, MOST_PROBABLE)) - _logit(witness.threshold))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability)) if probability > 0 else -math.inf
 
 
 def _log(value: float, least: float) -> float:

@@ -21,6 +21,7 @@ from vision.ring_frame import ring_frame
 from vision.settings import DetectionSettings
 from vision.significance import Significance, significance, strong_marks
 from vision.voting import WEIGHT_ROUNDING
+from vision.witness import Witness
 
 ROUGH_LOOKS = 3
 LARGE_MARKS_SHARE = 0.01  # of the inspected area: newly found marks that call for another rough look
@@ -97,6 +98,7 @@ def marks_seen(
     zones: tuple[ZoneExtent, ...],
     core_radius_px: float,
     settings: DetectionSettings,
+    witness: Witness | None = None,
     *,
     within_px: float = 0.0,
     beyond_px: float = math.inf,
@@ -104,6 +106,8 @@ def marks_seen(
     """Confirmed regions of a look in the inspected zones from ``within_px`` to ``beyond_px`` (radii)."""
     residual, found, radius_px = look.residual, look.found, look.crop.ellipse.mean_radius_px
     evidence = all_evidence(found, residual, radius_px, settings)
+    if witness is not None:
+        evidence.append(witness.evidence(look.crop, found))
     skeletons = settings.algorithms.skeleton.enabled
     skeleton = edge_skeleton(found, residual.inside, settings) if skeletons else None
     inspected = inspected_pixels(residual, zones, look.crop.factor, within_px=within_px, beyond_px=beyond_px)

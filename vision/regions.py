@@ -23,6 +23,7 @@ class Region:
     detected_by: tuple[str, ...]
     line: bool = False  # found as a faint line
     mixed: bool = False  # dark and bright parts together
+    probability: float = 1.0  # of being a mark, see vision.likelihood
 
 
 def box_px(region: Region) -> tuple[float, float]:
@@ -133,4 +134,5 @@ def united(parts: list[Region], bridges: list[tuple[np.ndarray, np.ndarray]]) ->
         names,
         all(p.line for p in parts),
         any(p.mixed for p in parts),
+        max(p.probability for p in parts),
     )

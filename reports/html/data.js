@@ -24,12 +24,12 @@ function toRow(values, index) {
   const row = named(DATA.rowFields, values);
   row.index = index;
   row.status = DATA.statuses[row.status];
-  for (const field of ["reasons", "warnings", "files"]) row[field] = texts(row[field]);
+  for (const field of ["reasons", "warnings", "files", "disagreements"]) row[field] = texts(row[field]);
   for (const field of ["scaleSource", "ruleSet", "profile", "operator"]) row[field] = DATA.texts[row[field]];
   row.unit = row.scale === null ? "px" : "µm";
   row.inspected = row.status !== "Unreadable" && row.status !== "Localization Failed";
   row.marks = row.marks.map((mark) => toMark(mark, row));
-  row.searched = [row.name, row.serial, row.port, row.status, ...row.reasons, ...row.warnings].join("\n").toLowerCase();
+  row.searched = [row.name, row.serial, row.port, row.status, ...row.reasons, ...row.warnings, ...row.disagreements].join("\n").toLowerCase();
   return row;
 }
 

@@ -45,6 +45,7 @@ function drawFindings() {
   }
   const listed = [
     ["marginal", "Marginal verdicts: ", (number) => `${plural(number, "verdict")} would turn within the uncertainty of a size; look again. `],
+    ["disputed", "Rules and networks disagree: ", (number) => `on ${plural(number, "image")}; look again. `],
     ["blurred", "Out of focus: ", (number) => `${plural(number, "image")}; take ${number === 1 ? "it" : "them"} again. `],
   ];
   for (const [only, title, text] of listed) {

@@ -11,6 +11,7 @@ const ONLY = {
   "marginal-mark": ["marginal mark", (row) => row.marks.some((mark) => mark.marginal)],
   blurred: ["out of focus", (row) => row.blurred],
   warning: ["with warning", (row) => row.warnings.length > 0],
+  disputed: ["networks disagree", (row) => row.disagreements.length > 0],
   copies: ["same face twice", (row) => SAME_FACE_NAMES.has(row.name)],
   optics: ["optics dirt", (row) => OPTICS_NAMES.has(row.name)],
 };

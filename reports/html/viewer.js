@@ -191,7 +191,7 @@ function drawPanel(row) {
     ["Serial number", row.serial], ["Port", row.port], ["Rule set", row.ruleSet],
     ["Scale", row.fiber === null ? "" : row.scale === null ? "none: sizes in pixels" : `${row.scale.toPrecision(4)} µm per px (${row.scaleSource})`],
     ["Focus score", row.focus === null ? "" : row.focus.toFixed(2)], ["Inspected", row.at.replace("T", " ")],
-    ["Operator", row.operator], ["Profile", row.profile],
+    ["Operator", row.operator], ["Profile", row.profile], ["Quality network", row.quality],
     ["On the optics", row.onOptics ? `${plural(row.onOptics, "mark")}, neither counted nor judged` : ""],
     ["Image", row.size[0] ? `${row.size[0]} × ${row.size[1]} px` : ""],
   ].filter((item) => item[1]);
@@ -199,6 +199,7 @@ function drawPanel(row) {
   byId("panel").replaceChildren(
     ...(row.marginal ? [el("p", { className: "flag", textContent: "± Marginal: the verdict would turn within the uncertainty of a size." })] : []),
     ...list("Reasons", row.reasons, "reasons"), ...list("Warnings", row.warnings, "warnings"),
+    ...list("Rules and networks", row.disagreements, "warnings"),
     el("h3", { textContent: row.inspected ? plural(row.marks.length, "mark") : "Marks" }),
     ...(row.marks.length ? [markTable(row)] : [el("p", { className: "note", textContent: row.inspected ? "None." : "Not inspected." })]),
     el("h3", { textContent: "Image" }), el("dl", { className: "facts" }, ...facts.flatMap(([name, value]) => [el("dt", { textContent: name }), el("dd", { textContent: value })])),
@@ -212,6 +213,7 @@ function markTable(row) {
     const cells = [mark.id + (mark.marginal ? " ±" : ""), DATA.classes[mark.kind], DATA.zones[mark.zone], shown, mark.contrast === null ? "" : mark.contrast.toFixed(0)];
     const line = el("tr", { tabIndex: 0, "data-number": number, className: mark.violates.length ? "violates" : "" },
       el("td", {}, signIcon(mark.kind)), ...cells.map((textContent) => el("td", { textContent })));
+    if (mark.network) line.children[2].append(el("div", { className: "faint", textContent: `network: ${mark.network}` }));
     if (mark.violates.length) line.children[2].append(el("small", { textContent: `✕ ${mark.violates.join("; ")}` }));
     line.addEventListener("click", () => chooseMark(number, true));
     line.addEventListener("focus", () => line.matches(":focus-visible") && chooseMark(number, false));
