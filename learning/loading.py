@@ -24,7 +24,7 @@ _AGAIN = "Build the data set again, or replace the image."
 _TURNED_SHARE = 0.5  # of the varied samples: turned by any angle, which softens them; the others by quarters only
 _GAIN, _OFFSET_GREY, _GAMMA = 0.25, 25.0, 0.2
 
-# a sample and the side of its crop in px to a class number () or the classes of pixels (S, S), uint8
+# a sample and the side of a network's input in px to a class number () or the classes of pixels (S, S), uint8
 Target = Callable[[Sample, int], np.ndarray]
 
 
@@ -49,8 +49,8 @@ class Faces:
     target: Target
 
     def read(self, sample: Sample) -> tuple[FaceCrop, np.ndarray]:
-        side = self.form.fine_size
-        return crop_face(read_image(sample.image).grey, sample.cladding, side), self.target(sample, side)
+        crop = crop_face(read_image(sample.image).grey, sample.cladding, self.form.fine_size)
+        return crop, self.target(sample, self.form.size)
 
     def vary(self, crop: FaceCrop, target: np.ndarray, rng: np.random.Generator) -> tuple[FaceCrop, np.ndarray]:
         return varied(crop, target, rng)
@@ -112,20 +112,28 @@ class Loader:
 
 
 def varied(crop: FaceCrop, target: np.ndarray, rng: np.random.Generator) -> tuple[FaceCrop, np.ndarray]:
-    """The same face turned, mirrored, brighter or darker; a target (S, S) goes along, a class number stays."""
+    """The same face turned, mirrored, brighter or darker; a target (S, S) goes along, a class number stays.
+
+    The target may have fewer pixels than the face.
+    """
     pictures = [crop.grey, crop.seen.view(np.uint8)] + ([target] if target.ndim else [])
     quarters, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     pictures = [np.rot90(picture, quarters) for picture in pictures]
     pictures = [np.ascontiguousarray(picture[:, ::-1] if mirrored else picture) for picture in pictures]
     if rng.random() < _TURNED_SHARE:
-        middle = (len(crop.grey) - 1) / 2
-        turn = cv2.getRotationMatrix2D((middle, middle), float(rng.uniform(-45, 45)), 1.0)
+        turn_deg = float(rng.uniform(-45, 45))
         # outside the circle that a network sees nothing matters; classes must not be mixed
         pictures = [
-            cv2.warpAffine(picture, turn, picture.shape, flags=cv2.INTER_NEAREST if number else cv2.INTER_LINEAR)
+            _turned(picture, turn_deg, cv2.INTER_NEAREST if number else cv2.INTER_LINEAR)
             for number, picture in enumerate(pictures)
         ]
     return FaceCrop(relit(pictures[0], rng), pictures[1] > 0), pictures[2] if target.ndim else target
+
+
+def _turned(picture: np.ndarray, turn_deg: float, interpolation: int) -> np.ndarray:
+    middle = (len(picture) - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), turn_deg, 1.0)
+    return cv2.warpAffine(picture, turn, picture.shape, flags=interpolation)
 
 
 def relit(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -29,7 +29,7 @@ from learning.training import train as fit
 from learning.training_job import Outcome, TrainingJob
 from second_opinion.face_input import REACH_SHARE, InputForm, crop_face, crop_mask
 
-FORM = InputForm(256)
+FORM = InputForm(160, fine=2)
 CLASSES = ("background", "mark")
 _COARSEST = 16  # px of the input that are one in the middle of the network
 _MARK_SHARE, _IGNORE_SHARE = 0.3, 0.5  # of a pixel's area; thin marks must not vanish
