@@ -18,13 +18,14 @@ import cv2
 
 import reporting
 from batchwide.optics_dirt import OpticsSpot
-from cli.image_files import DETAILS_FOLDER, ImageFile
+from cli.image_files import ImageFile
 from cli.output_folder import remove_details
 from cli.run_info import now
 from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, OutputError, UnreadableImage
 from image_io import file_bytes
 from inspection import InspectionSettings, inspect_bytes
+from output_names import DETAILS_FOLDER
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
 from records_file import ResultsFile
 from workers.backend import Backend, replay
@@ -124,7 +125,7 @@ def inspect_and_write(job: Job, task: Task) -> Finished:
             logger.info("%s is unchanged: its earlier result stays.", image.name)
             return Finished(None)
         inspection = inspect_safely(data, image, dataclasses.replace(job.settings, optics=task.optics))
-    return Finished(_write(inspection, image, job, started), stalled)
+    return Finished(write_inspection(inspection, image, job, started), stalled)
 
 
 def read_in_time(path: Path, timeout_s: float) -> bytes:
@@ -169,7 +170,7 @@ def inspect_safely(data: bytes, image: ImageFile, settings: InspectionSettings) 
 def record_death(image: ImageFile, job: Job, reason: str) -> InspectionRecord:
     """Write what there is to say about an image whose worker died: no content hash, so that it is tried again."""
     inspection = _not_inspected(image, job.settings, UNREADABLE, reason)
-    return _write(inspection, image, job, time.perf_counter())
+    return write_inspection(inspection, image, job, time.perf_counter())
 
 
 def _failed(image: ImageFile, settings: InspectionSettings, error: Exception) -> Inspection:
@@ -200,15 +201,17 @@ def _not_inspected(image: ImageFile, settings: InspectionSettings, status: str, 
     return Inspection(record)
 
 
-def _write(inspection: Inspection, image: ImageFile, job: Job, started: float) -> InspectionRecord:
-    """Write the pictures and tables of one image; returns its record with what is known about the run."""
+def write_inspection(inspection: Inspection, image: ImageFile, job: Job, started: float) -> InspectionRecord:
+    """Write the pictures and tables of one image; returns its record with what is known about the run.
+
+    ``started`` is the value of ``time.perf_counter`` when its inspection began. Raises :class:`OutputError`; a picture
+    that cannot be drawn is a warning in the record.
+    """
     output, details = job.output, job.output.folder / DETAILS_FOLDER
     inspected_s = time.perf_counter() - started
     serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
-    inspection = dataclasses.replace(
-        inspection, record=dataclasses.replace(inspection.record, serial_number=serial, port=port)
-    )
-    warnings = inspection.record.warnings
+    record = dataclasses.replace(inspection.record, serial_number=serial, port=port)
+    inspection, warnings = dataclasses.replace(inspection, record=record), record.warnings
     if output.may_hold_results:
         remove_details(details, image.stem)
     try:
@@ -227,7 +230,7 @@ def _write(inspection: Inspection, image: ImageFile, job: Job, started: float) -
         warnings = (*warnings, "Not all pictures of this image could be drawn; the log file has the details.")
     duration_s = time.perf_counter() - started
     record = dataclasses.replace(
-        inspection.record,
+        record,
         warnings=warnings,
         settings_sha256=job.settings_sha256,
         result_name=image.stem,

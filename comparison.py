@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from batchwide.mark_matching import Marks, match_marks
 from errors import UsageError
+from output_names import RESULTS_FILE
 from records import DEFECT_CLASSES, NAN, TOO_BLURRED, Defect, InspectionRecord
 
 DIRT_POSITION_PX = 1.5  # how far dirt on the optics may seem to have moved, besides half its size
 REMOVED, STAYED, NEW = "removed", "stayed", "new"
-RESULTS_FILE = "results.jsonl"
 _Key = tuple[str, str]
 
 

@@ -6,9 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import process_setup  # noqa: F401  before NumPy is loaded
 from cli.arguments import Parser, count, diameter_um, name_of_person, path
-from errors import ExitCode, InputStalled, NoImagesError, OutputError, UsageError, WorkersFailed, refuse_to_start
+from errors import ExitCode, NoImagesError, UsageError, refuse_to_start
 
 try:
     if __name__ != "__mp_main__":  # a worker process imports this file, too, and needs nothing of it
@@ -28,31 +26,26 @@ try:
         import reporting
         from calibration import DEFAULT_PATH, load_calibration
         from cli import output_folder, prompts, run_info
-        from cli.batch_reports import BatchReports
+        from cli.batch_run import RESUMABLE, BatchRun, Wanted, open_output, run_batch, start_backend
         from cli.calibration_checks import batch_warnings
-        from cli.image_files import DETAILS_FOLDER, Found, find_images
-        from cli.image_reports import worthwhile_jobs, write_missing_certificates
+        from cli.image_files import Found, find_images
         from cli.interrupts import StopRequest
         from cli.job_settings import choose_settings, describe_settings
-        from cli.logs import logging_to_file
-        from cli.plan import go_on
         from cli.program import run_program
-        from cli.screen import is_terminal, progress_bar, say
-        from cli.watching import watch
+        from cli.screen import images_in_words, is_terminal, progress_bar, say
         from config_loader import load_config
         from inspection import InspectionSettings
+        from output_names import REPORT_FILE, SUMMARY_FILE
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile
         from reporting import ReportOptions
         from reports.html_report import check_jinja
         from settings import Config
-        from workers.backend import Backend, InThisProcess
-        from workers.pool import Pool, available_cores
+        from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("main.py", error))
 
 CONFIG_PATH = Path(__file__).resolve().parent / "config.json"
-RESUMABLE = "What is finished is complete: the same command with --resume goes on from there."
 logger = logging.getLogger("dscope")
 
 
@@ -165,9 +158,14 @@ def ask_for_missing(options: argparse.Namespace, config: Config) -> argparse.Nam
     return argparse.Namespace(**{**vars(options), **given, "inputs": [str(given.pop("folder"))]})
 
 
+def search(options: argparse.Namespace) -> Found:
+    """Look for images in INPUT."""
+    return find_images(options.inputs, recursive=options.recursive)
+
+
 def collect_images(options: argparse.Namespace) -> Found:
     """The images to inspect; raises :class:`NoImagesError` when there is none, and none can come."""
-    found = find_images(options.inputs, recursive=options.recursive)
+    found = search(options)
     if not found.paths and (found.problems or not options.watch):
         why = "; ".join((*found.problems, *found.ignored)) or f"none in '{', '.join(options.inputs)}'"
         has_folder = any(Path(text).is_dir() for text in options.inputs)
@@ -188,87 +186,32 @@ def inspect_all(
     console: Console,
 ) -> ExitCode:
     """Inspect the images and write all reports; what is finished stays complete whatever ends the batch."""
-    folder: Path = options.output
     provenance = run_info.provenance(settings, options.operator or "")
     job = batch.Job(settings, run_info.settings_hash(settings), output_options(options), provenance)
-    backend = start_backend(options, job, found)
-    output_folder.create(folder)
-    with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
-        if options.overwrite:
-            output_folder.start_over(folder, found.paths)
-        results, plan = go_on(folder, found.paths, job.settings_sha256)
-        description = describe_run(options, settings, doubts)
-        reporting.write_run_json(folder, description)
+    jobs = options.jobs or (available_cores() if options.watch else min(available_cores(), len(found.paths)))
+    backend = start_backend(job, jobs=jobs, scheduler=options.scheduler)
+    wanted = Wanted(ReportOptions(options.pdf, options.excel), options.compare, options.jobs or available_cores())
+    description = describe_run(options, settings, doubts)
+    opened = open_output(options.output, found.paths, job.settings_sha256, description, overwrite=options.overwrite)
+    with opened as output, StopRequest() as stop:
         log_start(options, settings, found)
         log_doubts(doubts)
-        wanted = ReportOptions(pdf=options.pdf, excel=options.excel)
-        reports = BatchReports(folder, results, settings.config, wanted, options.compare)
-        report = partial(write_reports, reports, description)
+        run = BatchRun(output, job, backend, wanted, stop)
+        progress = partial(progress_bar, console, wanted=not (options.no_progress or options.quiet))
+        look_again = (lambda: search(options).paths) if options.watch else None
         try:
-            with backend, open_progress(options, found, console) as advance:
-
-                def inspect(paths: Sequence[Path]) -> None:
-                    batch.run(stop.until(plan.tasks(paths)), job, backend, results, advance)
-
-                def look_again() -> Sequence[Path]:
-                    return find_images(options.inputs, recursive=options.recursive).paths
-
-                def set_dirt_apart() -> None:
-                    tasks = [] if stop.requested else plan.second_look(settings.config.optics_dirt)
-                    if tasks:
-                        logger.info("Inspecting %s again, now that dirt is known.", _counted(len(tasks)))
-                        batch.run(stop.until(tasks), job, backend, results)
-
-                def report_so_far() -> None:
-                    set_dirt_apart()
-                    report()
-                    write_certificates(options, reports, stop)
-
-                if options.watch:
-                    watch(look_again, inspect, report_so_far, settings.config.batch, stop)
-                else:
-                    inspect(found.paths)
-                    set_dirt_apart()
-        except (OutputError, InputStalled, WorkersFailed) as error:
-            with suppress(Exception):
-                report()
-            raise type(error)(error.message, f"{error.remedy} {RESUMABLE}") from error
+            remarks, uncertified = run_batch(run, found.paths, progress, look_again)
         except KeyboardInterrupt:
             say(f"Interrupted before the reports were written. {RESUMABLE}")
             return ExitCode.INTERRUPTED
-        remarks = report()
-        results.tidy()
-        uncertified = write_certificates(options, reports, stop, console)
         has_problems = bool(found.problems) or uncertified > 0
-        return report_outcome(options, results, remarks, interrupted=stop.requested, has_problems=has_problems)
+        return report_outcome(options, output.results, remarks, interrupted=stop.requested, has_problems=has_problems)
 
 
 def output_options(options: argparse.Namespace) -> batch.OutputOptions:
     """Where results go; as a full path, because workers may run elsewhere."""
     may_hold_results = options.resume or options.watch
     return batch.OutputOptions(options.output.absolute(), options.save_masks, options.save_zones, may_hold_results)
-
-
-def start_backend(options: argparse.Namespace, job: batch.Job, found: Found) -> Backend[batch.Task, batch.Finished]:
-    """What runs the inspections: this process, several, or a cluster."""
-    config = replace(job.settings.config, raw={})  # for run.json only, and workers are waited for to read their job
-    work = partial(batch.inspect_and_write, replace(job, settings=replace(job.settings, config=config)))
-    if options.scheduler:
-        from workers.cluster import Cluster  # a library of its own that few need
-
-        return Cluster(work, options.scheduler)
-    jobs = options.jobs or (available_cores() if options.watch else min(available_cores(), len(found.paths)))
-    if jobs == 1:
-        return InThisProcess(work)
-    return Pool(work, jobs, timeout_s=job.settings.config.batch.image_timeout_s)
-
-
-def open_progress(
-    options: argparse.Namespace, found: Found, console: Console
-) -> AbstractContextManager[Callable[[str], None]]:
-    """The progress bar, where it is wanted."""
-    total = None if options.watch else len(found.paths)
-    return progress_bar(console, total, wanted=not (options.no_progress or options.quiet))
 
 
 def describe_run(options: argparse.Namespace, settings: InspectionSettings, doubts: Sequence[str]) -> dict[str, Any]:
@@ -285,7 +228,7 @@ def describe_run(options: argparse.Namespace, settings: InspectionSettings, doub
 
 def log_start(options: argparse.Namespace, settings: InspectionSettings, found: Found) -> None:
     """Say in the log what this run does."""
-    logger.info("Inspecting %s into %s", _counted(len(found.paths)), options.output)
+    logger.info("Inspecting %s into %s", images_in_words(len(found.paths)), options.output)
     for line in describe_settings(settings):
         logger.info(line)
     if settings.cladding_um is None and settings.calibration is None:
@@ -298,33 +241,6 @@ def log_doubts(doubts: Sequence[str]) -> None:
         logger.warning("%s", text)
 
 
-def write_reports(reports: BatchReports, description: dict[str, Any]) -> list[str]:
-    """Write run.json, then the reports; returns what the closing summary remarks."""
-    counts = {"images": len(reports.results), **reports.results.counts()}
-    reporting.write_run_json(reports.folder, {**description, "end": run_info.now(), "counts": counts})
-    return reports.write()
-
-
-def write_certificates(
-    options: argparse.Namespace, reports: BatchReports, stop: StopRequest, console: Console | None = None
-) -> int:
-    """With --pdf, write the certificate of every image that has none for its record: last, as it takes longest.
-
-    A stop ends with those under way, but for --watch, which has no other end: there all are written.
-    ``console`` None = no progress bar. Returns for how many that failed.
-    """
-    if not options.pdf:
-        return 0
-    results, details = reports.results, options.output / DETAILS_FOLDER
-    records = results.records() if options.watch else stop.until(results.records())
-    jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
-    shown = console is not None and not (options.no_progress or options.quiet)
-    with progress_bar(console, None, wanted=shown) as advance:
-        failed = write_missing_certificates(records, details, jobs=jobs, on_finished=advance)
-    reports.link_files()
-    return failed
-
-
 def report_outcome(
     options: argparse.Namespace, results: ResultsFile, remarks: Sequence[str], *, interrupted: bool, has_problems: bool
 ) -> ExitCode:
@@ -333,8 +249,8 @@ def report_outcome(
     shown = ", ".join(f"{counts[status]} {status}" for status in (PASS, FAIL, UNGRADED) if status in counts)
     failed = sum(counts.values()) - sum(counts.get(status, 0) for status in (PASS, FAIL, UNGRADED))
     parts = [part for part in (shown, f"{failed} not inspected" if failed else "") if part]
-    say(f"{_counted(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
-    say(f"Reports: {options.output / 'report.html'}, {options.output / 'summary_report.csv'}")
+    say(f"{images_in_words(len(results))}: {', '.join(parts) or 'nothing finished'}", *remarks)
+    say(f"Reports: {options.output / REPORT_FILE}, {options.output / SUMMARY_FILE}")
     if interrupted:
         say(f"Interrupted. {RESUMABLE}")
         return ExitCode.INTERRUPTED
@@ -358,13 +274,9 @@ def report_check(options: argparse.Namespace, settings: InspectionSettings, doub
 
 def report_dry_run(options: argparse.Namespace, settings: InspectionSettings, found: Found) -> ExitCode:
     """--dry-run: list images and settings."""
-    say(*found.paths, f"{_counted(len(found.paths))} would be inspected into {options.output}")
+    say(*found.paths, f"{images_in_words(len(found.paths))} would be inspected into {options.output}")
     say(*describe_settings(settings))
     return ExitCode.OK
-
-
-def _counted(images: int) -> str:
-    return f"{images} image{'s' * (images != 1)}"
 
 
 def _default_output() -> Path:

@@ -31,6 +31,24 @@ from comparison import Comparison
 from errors import MissingDependency, OutputError, UnreadableImage
 from findings import BatchFindings
 from image_io import read_picture, write_bytes, write_png
+from output_names import (
+    ANNOTATED_ENDING,
+    CERTIFICATE_ENDING,
+    CERTIFICATE_FILE,
+    COMPARISON_FILE,
+    FACE_ENDING,
+    LABELS_ENDING,
+    MAP_ENDING,
+    MATRIX_PICTURE_ENDING,
+    MATRIX_TABLE_ENDING,
+    POLAR_ENDING,
+    RUN_FILE,
+    SUMMARY_FILE,
+    TABLE_ENDING,
+    WORKBOOK_FILE,
+    ZONES_ENDING,
+    zone_ending,
+)
 from records import Inspection, InspectionRecord, ZoneExtent
 from reports.annotate import annotated_picture
 from reports.comparison_table import comparison_table
@@ -42,14 +60,6 @@ from reports.polar_plot import polar_picture
 from reports.tables import csv_bytes, detail_table, in_table_order, matrix_table, summary_table
 from settings import ReportingSettings
 
-SUMMARY_NAME = "summary_report.csv"
-COMPARISON_NAME = "comparison.csv"
-RUN_NAME = "run.json"
-WORKBOOK_NAME = "summary_report.xlsx"
-CERTIFICATE_NAME = "certificate.pdf"
-TABLE_ENDING = "_report.csv"
-MATRIX_ENDING = "_matrix.csv"
-CERTIFICATE_ENDING = "_certificate.pdf"
 _TAIL_BYTES = 1 << 16  # of a PDF, which hold its properties
 
 
@@ -82,24 +92,24 @@ def write_image_files(
     record, compression = inspection.record, reporting.png_compression
     pictures: dict[str, np.ndarray | None] = {}
     if reporting.annotated_image:
-        pictures["annotated"] = annotated_picture(inspection, reporting)
+        pictures[ANNOTATED_ENDING] = annotated_picture(inspection, reporting)
     if reporting.plots:
-        pictures["polar"] = polar_picture(record, reporting)
+        pictures[POLAR_ENDING] = polar_picture(record, reporting)
     if reporting.face_map:
-        pictures["map"] = map_picture(inspection, reporting)
-    pictures["matrix"] = matrix_picture(record)
+        pictures[MAP_ENDING] = map_picture(inspection, reporting)
+    pictures[MATRIX_PICTURE_ENDING] = matrix_picture(record)
     if save_masks:
-        pictures["labels"] = _row_numbers(inspection)
-        pictures["zones"] = inspection.zone_map
+        pictures[LABELS_ENDING] = _row_numbers(inspection)
+        pictures[ZONES_ENDING] = inspection.zone_map
     if save_zones:
-        pictures |= {zone.name.lower(): zone_image(inspection, zone) for zone in record.zones}
-    for suffix, picture in pictures.items():
+        pictures |= {zone_ending(zone.name): zone_image(inspection, zone) for zone in record.zones}
+    for ending, picture in pictures.items():
         if picture is not None:
-            write_png(details_dir / f"{stem}_{suffix}.png", picture, compression)
+            write_png(details_dir / f"{stem}{ending}", picture, compression)
     if reporting.face_image and inspection.grey is not None:
-        write_bytes(details_dir / f"{stem}_face.jpg", face_jpeg(inspection.grey))
+        write_bytes(details_dir / f"{stem}{FACE_ENDING}", face_jpeg(inspection.grey))
     if record.matrix:
-        write_bytes(details_dir / f"{stem}{MATRIX_ENDING}", csv_bytes(matrix_table(record.matrix)))
+        write_bytes(details_dir / f"{stem}{MATRIX_TABLE_ENDING}", csv_bytes(matrix_table(record.matrix)))
     # the last one, because --resume takes it as proof that all are there
     write_bytes(details_dir / f"{stem}{TABLE_ENDING}", csv_bytes(detail_table(record.defects)))
 
@@ -125,11 +135,14 @@ def rewrite_image_tables(record: InspectionRecord, details_dir: Path, reporting:
     """
     stem = details_dir / record.result_name
     if record.matrix:
-        write_bytes(Path(f"{stem}{MATRIX_ENDING}"), csv_bytes(matrix_table(record.matrix)))
+        write_bytes(Path(f"{stem}{MATRIX_TABLE_ENDING}"), csv_bytes(matrix_table(record.matrix)))
     write_bytes(Path(f"{stem}{TABLE_ENDING}"), csv_bytes(detail_table(record.defects)))
-    drawn = {"polar": lambda: polar_picture(record, reporting), "matrix": lambda: matrix_picture(record)}
-    for suffix, draw in drawn.items():
-        path = Path(f"{stem}_{suffix}.png")
+    drawn = {
+        POLAR_ENDING: lambda: polar_picture(record, reporting),
+        MATRIX_PICTURE_ENDING: lambda: matrix_picture(record),
+    }
+    for ending, draw in drawn.items():
+        path = Path(f"{stem}{ending}")
         if path.exists() and (picture := draw()) is not None:
             write_png(path, picture, reporting.png_compression)
 
@@ -139,7 +152,7 @@ def write_certificate(record: InspectionRecord, details_dir: Path) -> None:
     from reports.certificate import certificate_pdf
 
     try:
-        picture = read_picture(details_dir / f"{record.result_name}_annotated.png")
+        picture = read_picture(details_dir / f"{record.result_name}{ANNOTATED_ENDING}")
     except UnreadableImage:
         picture = None
     write_bytes(details_dir / f"{record.result_name}{CERTIFICATE_ENDING}", certificate_pdf(record, picture))
@@ -173,15 +186,15 @@ def write_batch_reports(
     write_summary(output_dir, records())
     write_html_report(output_dir, records(), found, compared)
     if compared is not None:
-        write_bytes(output_dir / COMPARISON_NAME, csv_bytes(comparison_table(compared)))
+        write_bytes(output_dir / COMPARISON_FILE, csv_bytes(comparison_table(compared)))
     else:
-        _remove(output_dir / COMPARISON_NAME)
-    if options.excel or (output_dir / WORKBOOK_NAME).exists():
+        _remove(output_dir / COMPARISON_FILE)
+    if options.excel or (output_dir / WORKBOOK_FILE).exists():
         write_workbook(output_dir, records)
-    if options.pdf or (output_dir / CERTIFICATE_NAME).exists():
+    if options.pdf or (output_dir / CERTIFICATE_FILE).exists():
         from reports.batch_certificate import batch_certificate_pdf
 
-        write_bytes(output_dir / CERTIFICATE_NAME, batch_certificate_pdf(records, found))
+        write_bytes(output_dir / CERTIFICATE_FILE, batch_certificate_pdf(records, found))
 
 
 def check_excel() -> None:
@@ -199,7 +212,7 @@ def write_workbook(output_dir: Path, records: Callable[[], Iterable[InspectionRe
     check_excel()
     from reports.workbook import workbook_bytes
 
-    path = output_dir / WORKBOOK_NAME
+    path = output_dir / WORKBOOK_FILE
     run = {key: value for key, value in read_run_json(output_dir).items() if key != "config"}
     try:
         data = workbook_bytes(records, run)
@@ -214,18 +227,18 @@ def write_summary(output_dir: Path, records: Iterable[InspectionRecord]) -> None
 
     Only the rows are kept in memory.
     """
-    write_bytes(output_dir / SUMMARY_NAME, csv_bytes(summary_table(records)))
+    write_bytes(output_dir / SUMMARY_FILE, csv_bytes(summary_table(records)))
 
 
 def write_run_json(output_dir: Path, mapping: Mapping[str, Any]) -> None:
     """Write ``run.json``. Paths, dates, dataclasses and NumPy numbers become JSON; an undefined number becomes null."""
-    write_bytes(output_dir / RUN_NAME, _encoded(_json_text(_plain_json(mapping), indent=2) + "\n"))
+    write_bytes(output_dir / RUN_FILE, _encoded(_json_text(_plain_json(mapping), indent=2) + "\n"))
 
 
 def read_run_json(output_dir: Path) -> dict[str, Any]:
     """What run.json says; empty where there is none that can be read."""
     try:
-        data = json_text.parse((output_dir / RUN_NAME).read_text(encoding="utf-8"))
+        data = json_text.parse((output_dir / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

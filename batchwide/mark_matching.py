@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _CLEAR_LEAD = 2.0  # of the best angle over any other, in marks; a long line cou
 _ELSEWHERE_DEG = 10.0
 _PROPOSALS = 8
 _BIN_DEG = 2
+Angles = TypeVar("Angles", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,6 @@ def _between_directions(angle_rad: np.ndarray) -> np.ndarray:
     return np.abs((angle_rad + math.pi / 2) % math.pi - math.pi / 2)
 
 
-def _within_half_turn(angle_rad):
+def _within_half_turn(angle_rad: Angles) -> Angles:
     """The same angle within -pi..pi."""
     return (angle_rad + math.pi) % (2 * math.pi) - math.pi

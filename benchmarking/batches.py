@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarking.pictures import CLADDING_UM, repeat_pictures
-from cli.image_files import RESULTS_FILE
 from errors import BlinkError, ExitCode
+from output_names import RESULTS_FILE
 
 MAIN = Path(__file__).resolve().parents[1] / "main.py"
 _POLL_S = 0.01

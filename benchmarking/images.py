@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 
 import batch
-from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile
+from cli.image_files import ImageFile
 from cli.output_folder import remove_details
 from errors import UnreadableImage
 from inspection import InspectionSettings
+from output_names import ANNOTATED_ENDING, DETAILS_FOLDER, RESULTS_FILE
 from records import InspectionRecord
 from records_file import ResultsFile
 
@@ -70,7 +71,7 @@ def measure_images(
     images = [ImageFile(path, path.name, path.stem) for path in pictures]
     for image in images:
         product_of(image)
-    annotated = [_read(details / f"{image.stem}_annotated.png") for image in images]
+    annotated = [_read(details / f"{image.stem}{ANNOTATED_ENDING}") for image in images]
     floors: list[Times] = []
     products: list[Times] = []
     stages: list[dict[str, float]] = []

@@ -14,9 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from image_io import IMAGE_SUFFIXES
+from output_names import DETAILS_FOLDER, RESULTS_FILE
 
-RESULTS_FILE = "results.jsonl"
-DETAILS_FOLDER = "details"
 MAX_NAME_BYTES = 180  # of a result name; file systems allow 255 with all endings
 
 

@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cli.file_lock import take_lock
-from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, possible_result_names
+from cli.image_files import possible_result_names
 from errors import OutputError
-from records import ZONE_NAMES
+from output_names import BATCH_FILES, DETAIL_ENDINGS, DETAILS_FOLDER, RESULTS_FILE
 from records_file import ResultsFile
 
 LOCK_FILE = ".running.lock"
 _PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
-_RESULT_FILES = (
-    RESULTS_FILE,
-    "summary_report.csv",
-    "summary_report.xlsx",
-    "comparison.csv",
-    "report.html",
-    "certificate.pdf",
-    "run.json",
-)
-_DETAIL_ENDINGS = (
-    "_annotated.png",
-    "_certificate.pdf",
-    "_face.jpg",
-    "_report.csv",
-    "_polar.png",
-    "_map.png",
-    "_matrix.csv",
-    "_matrix.png",
-    "_labels.png",
-    "_zones.png",
-    *(f"_{zone.lower()}.png" for zone in ZONE_NAMES),
-)
 
 
 def check_usable(folder: Path, *, keep_results: bool) -> None:
     """Raise :class:`OutputError` when ``folder`` is no folder, or holds results and ``keep_results`` is false."""
     if folder.is_dir():
-        old = next((name for name in _RESULT_FILES if (folder / name).exists()), None)
+        old = next((name for name in BATCH_FILES if (folder / name).exists()), None)
         if old and not keep_results:
             raise OutputError(
                 f"{folder} already holds results ({old}).",
@@ -79,12 +57,12 @@ def remove_results(folder: Path, inspected: Iterable[Path]) -> None:
     Raises :class:`OutputError`.
     """
     details = folder / DETAILS_FOLDER
-    ours = {name + ending for path in inspected for name in possible_result_names(path) for ending in _DETAIL_ENDINGS}
+    ours = {name + ending for path in inspected for name in possible_result_names(path) for ending in DETAIL_ENDINGS}
     try:
         for path in [*details.iterdir()] if details.is_dir() else []:
             if path.name in ours:
                 path.unlink()
-        for name in _RESULT_FILES:
+        for name in BATCH_FILES:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_remove(error) from error
@@ -93,15 +71,10 @@ def remove_results(folder: Path, inspected: Iterable[Path]) -> None:
 def remove_details(details: Path, stem: str) -> None:
     """Delete the files of one image, as another look at it may write fewer; raises :class:`OutputError`."""
     try:
-        for ending in _DETAIL_ENDINGS:
+        for ending in DETAIL_ENDINGS:
             (details / f"{stem}{ending}").unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_remove(error) from error
-
-
-def details_endings(names: Container[str], stem: str) -> list[str]:
-    """What the names of the files of one image end with, of those that are among ``names``."""
-    return [ending for ending in _DETAIL_ENDINGS if f"{stem}{ending}" in names]
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batch import Task
-from cli.image_files import DETAILS_FOLDER, RESULTS_FILE, ImageFile, name_results, same_file_key
+from cli.image_files import ImageFile, name_results, same_file_key
 from cli.output_folder import remove_partial_files
 from cli.run_info import earlier_settings_hash
 from errors import OutputError
 from findings import find_spots, flagged_otherwise
+from output_names import DETAILS_FOLDER, RESULTS_FILE, RUN_FILE, TABLE_ENDING
 from records_file import ResultsFile
-from reporting import RUN_NAME, TABLE_ENDING
 from settings import OpticsDirt
 
 
@@ -23,7 +23,7 @@ def go_on(folder: Path, images: Sequence[Path], settings_sha256: str) -> tuple[R
     """
     remove_partial_files(folder)
     results = ResultsFile(folder / RESULTS_FILE)
-    return results, Plan(results, images, settings_sha256, earlier_sha256=earlier_settings_hash(folder / RUN_NAME))
+    return results, Plan(results, images, settings_sha256, earlier_sha256=earlier_settings_hash(folder / RUN_FILE))
 
 
 class Plan:

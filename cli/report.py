@@ -20,14 +20,14 @@ try:
     import comparison
     import reporting
     from cli import output_folder, run_info
-    from cli.batch_reports import BatchReports
-    from cli.image_files import DETAILS_FOLDER, RESULTS_FILE
+    from cli.batch_reports import report_batch
     from cli.image_reports import ImageReports, worthwhile_jobs, write_image_reports
     from cli.interrupts import StopRequest
     from cli.logs import logging_to_file
     from cli.program import run_program
-    from cli.screen import progress_bar, say
+    from cli.screen import images_in_words, progress_bar, say
     from config_loader import load_config
+    from output_names import DETAILS_FOLDER, RESULTS_FILE
     from plain_data import build
     from records_file import ResultsFile
     from settings import Config, OpticsDirt, SameFaceSettings
@@ -91,9 +91,9 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
             say("Interrupted: the reports are incomplete. The same command makes them anew.")
             return ExitCode.INTERRUPTED
         wanted = reporting.ReportOptions(options.pdf, options.excel)
-        remarks = BatchReports(folder, results, as_inspected(folder, config), wanted, options.compare).write()
+        remarks = report_batch(folder, results, as_inspected(folder, config), wanted, options.compare)
         update_counts(folder, results)
-    say(f"{len(results)} image{'s' * (len(results) != 1)}: reports rebuilt in {folder}", *remarks)
+    say(f"{images_in_words(len(results))}: reports rebuilt in {folder}", *remarks)
     return ExitCode.IMAGES_FAILED if failed or results.skipped else ExitCode.OK
 
 
@@ -105,10 +105,10 @@ def check_results(folder: Path) -> None:
 
 def as_inspected(folder: Path, config: Config) -> Config:
     """The settings with the limits of the findings that the inspection had, as far as run.json tells them."""
-    limits = {}
+    limits, run = {}, reporting.read_run_json(folder)
     for name, kind in (("optics_dirt", OpticsDirt), ("same_face", SameFaceSettings)):
         with suppress(KeyError, TypeError, ValueError):
-            limits[name] = build(kind, reporting.read_run_json(folder)["config"][name])
+            limits[name] = build(kind, run["config"][name])
     return replace(config, **limits)
 
 

@@ -7,11 +7,15 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+# given how many images there are (None = unknown), shows progress while a block runs; the call names what was finished
+Progress = Callable[[int | None], AbstractContextManager[Callable[[str], None]]]
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -27,6 +31,11 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def images_in_words(count: int) -> str:
+    """ "1 image", "2 images"."""
+    return f"{count} image{'s' * (count != 1)}"
 
 
 def say(*lines: object) -> None:
@@ -48,6 +57,12 @@ def progress_bar(console: Console | None, total: int | None, *, wanted: bool) ->
         yield lambda finished: None
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, auto_refresh=False) as bar:
+    with Bar(*columns, console=console, auto_refresh=False) as bar:
         task = bar.add_task("Inspecting", total=total)
         yield lambda finished: bar.update(task, advance=1, description=finished, refresh=True)
+
+
+@contextmanager
+def no_progress(total: int | None) -> Iterator[Callable[[str], None]]:
+    """Where nobody looks at it."""
+    yield lambda finished: None

@@ -35,6 +35,26 @@ SHADE = "#EBEBEB"
 _HIGHEST_PICTURE_PT = 270.0
 _PICTURE_WIDTH_PX = 1000
 _SIGNATURE_PT = 46.0
+_ZONE_COLUMNS = (
+    Column("Zone", 90),
+    Column("From radius", 80, "right"),
+    Column("To radius", 80, "right"),
+    Column("Inspected", 90, "right"),
+    Column("In the picture", 80, "right"),
+    Column("Marks", 60, "right"),
+)
+_MARK_COLUMNS = (
+    Column("ID", 30),
+    Column("Class", 70),
+    Column("Zone", 48),
+    Column("Length", 36, "right"),
+    Column("Width", 34, "right"),
+    Column("Diameter", 46, "right"),
+    Column("Radius", 36, "right"),
+    Column("Angle", 33, "right"),
+    Column("Conf.", 30, "right"),
+    Column("Violates", 136),
+)
 _ALWAYS_READ = 30  # lines of reasons and warnings that are shown; a damaged record may hold any number
 
 
@@ -222,14 +242,6 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
         return
     unit = _Unit(record)
     flow.title("Zones")
-    columns = (
-        Column("Zone", 90),
-        Column("From radius", 80, "right"),
-        Column("To radius", 80, "right"),
-        Column("Inspected", 90, "right"),
-        Column("In the picture", 80, "right"),
-        Column("Marks", 60, "right"),
-    )
     rows = [
         Row(
             (
@@ -243,27 +255,14 @@ def _add_zones(flow: Flow, record: InspectionRecord) -> None:
         )
         for zone in record.zones
     ]
-    flow.table(columns, rows)
+    flow.table(_ZONE_COLUMNS, rows)
 
 
 def _add_marks(flow: Flow, record: InspectionRecord) -> None:
     if not record.counted_defects:
         return
-    unit = "µm" if record.scale.known else "px"
-    flow.title(f"Marks, the worst first (lengths in {unit})")
-    columns = (
-        Column("ID", 30),
-        Column("Class", 70),
-        Column("Zone", 48),
-        Column("Length", 36, "right"),
-        Column("Width", 34, "right"),
-        Column("Diameter", 46, "right"),
-        Column("Radius", 36, "right"),
-        Column("Angle", 33, "right"),
-        Column("Conf.", 30, "right"),
-        Column("Violates", 136),
-    )
-    flow.table(columns, [_mark_row(defect, record.scale.known) for defect in worst_first(record.counted_defects)])
+    flow.title(f"Marks, the worst first (lengths in {_Unit(record).name})")
+    flow.table(_MARK_COLUMNS, [_mark_row(defect, record.scale.known) for defect in worst_first(record.counted_defects)])
 
 
 def _mark_row(defect: Defect, scale_known: bool) -> Row:

@@ -12,9 +12,9 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.output_folder import details_endings
 from comparison import Comparison, FaceComparison
 from findings import BatchFindings
+from output_names import details_endings
 from records import CLASS_LETTERS, DEFECT_CLASSES, STATUSES, TOO_BLURRED, ZONE_NAMES, Defect, InspectionRecord
 
 ROW_FIELDS = (

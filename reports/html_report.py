@@ -9,16 +9,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cli.image_files import DETAILS_FOLDER
 from comparison import Comparison
 from errors import MissingDependency, OutputError
 from findings import BatchFindings
 from image_io import write_bytes
+from output_names import DETAILS_FOLDER, REPORT_FILE
 from records import InspectionRecord
 from reports.html_data import Texts, page_data, row, script_json
 from reports.html_facts import BatchFacts
 
-REPORT_NAME = "report.html"
 _PARTS = Path(__file__).parent / "html"
 # in the order in which they build on each other
 _SCRIPTS = ("data.js", "selection.js", "table.js", "overlay.js", "viewer.js", "charts.js", "map.js", "sections.js")
@@ -38,7 +37,7 @@ def write_html_report(
     compared: Comparison | None = None,
 ) -> None:
     """Write ``report.html``; of the records only the rows of the page are kept. Raises :class:`OutputError`."""
-    write_bytes(output_dir / REPORT_NAME, html_page(records, found, compared, _names_in(output_dir)))
+    write_bytes(output_dir / REPORT_FILE, html_page(records, found, compared, _names_in(output_dir)))
 
 
 def html_page(

@@ -88,6 +88,27 @@ def test_a_signal_while_certificates_are_written_ends_with_the_one_under_way(ins
     assert len(names()) == 3
 
 
+def test_the_second_signal_while_certificates_are_written_says_how_to_go_on(inspected, monkeypatch, capsys):
+    def stop_at_once(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting, "write_certificate", stop_at_once)
+        assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.INTERRUPTED
+    captured = capsys.readouterr()
+    assert "--resume" in captured.out and "Traceback" not in captured.err
+    assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.IMAGES_FAILED
+    assert len(names()) == 3
+
+
+def test_a_certificate_in_whose_way_something_is_costs_no_report(inspected, capsys):
+    (inspected / "details" / "fail2_certificate.pdf").mkdir()
+    (inspected / "summary_report.csv").unlink()
+    assert main.main([*RUN, "--resume", "--pdf", "--jobs", "1"]) == ExitCode.OUTPUT_UNUSABLE
+    assert "fail2_certificate.pdf" in (said := capsys.readouterr().err) and "--resume" in said
+    assert len(statuses()) == 3
+
+
 @pytest.mark.soak
 def test_reporting_is_a_program_that_makes_the_same_bytes(inspected):
     main.main([*RUN, "--resume", "--pdf"])
