@@ -204,13 +204,15 @@ def _not_inspected(image: ImageFile, settings: InspectionSettings, status: str, 
 def write_inspection(inspection: Inspection, image: ImageFile, job: Job, started: float) -> InspectionRecord:
     """Write the pictures and tables of one image; returns its record with what is known about the run.
 
-    ``started`` is the value of ``time.perf_counter`` when its inspection began. Raises :class:`OutputError`; a picture
-    that cannot be drawn is a warning in the record.
+    ``started`` is the value of ``time.perf_counter`` when its inspection began. A record without a serial number gets
+    that of the file's name. Raises :class:`OutputError`; a picture that cannot be drawn is a warning in the record.
     """
     output, details = job.output, job.output.folder / DETAILS_FOLDER
     inspected_s = time.perf_counter() - started
-    serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
-    record = dataclasses.replace(inspection.record, serial_number=serial, port=port)
+    record = inspection.record
+    if not record.serial_number:
+        serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
+        record = dataclasses.replace(record, serial_number=serial, port=port)
     inspection, warnings = dataclasses.replace(inspection, record=record), record.warnings
     if output.may_hold_results:
         remove_details(details, image.stem)

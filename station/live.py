@@ -81,24 +81,24 @@ class Live:
                     logger.debug("The live picture ended by:", exc_info=True)
                 trouble = describe(error)[0]
                 self.view = LiveView(trouble=trouble, number=self.view.number + 1)
-                self._act(lambda action: trouble)
+                self._act(None)
                 self._ended.wait(self._retry_s)
 
     def _play(self, feed: Feed) -> None:
         tracker, ends_s = Tracker(), deque([time.monotonic()], maxlen=_RATE_FRAMES)
         while not self._ended.is_set():
-            self._act(lambda action: action(feed))
+            self._act(feed)
             self._ended.wait(max(0.0, ends_s[-1] + _LEAST_FRAME_S - time.monotonic()))
             ends_s.append(time.monotonic())
             sight = tracker.follow(feed.frame(), feed.full_scale, self.settings)
             rate_hz = (len(ends_s) - 1) / max(ends_s[-1] - ends_s[0], 1e-6)
             self.view = LiveView(sight, "", feed.title, feed.state, rate_hz, self.view.number + 1)
 
-    def _act(self, do: Callable[[Action], str]) -> None:
+    def _act(self, feed: Feed | None) -> None:
         """Do what was asked for; a camera that refuses says why, and goes on if it still can."""
         while not self._actions.empty():
             action = self._actions.get()
             try:
-                self._answers.put(do(action))
+                self._answers.put(self.view.trouble if feed is None else action(feed))
             except BlinkError as error:
                 self._answers.put(str(error))

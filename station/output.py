@@ -27,7 +27,7 @@ _WANTED = Wanted(ReportOptions())
 
 
 @dataclass
-class _Open:
+class _Place:
     """A folder that is written to."""
 
     output: Output
@@ -46,7 +46,7 @@ class Outputs:
     def __init__(self, folder: Path, given: Given, arguments: Sequence[str], *, resume: bool = False) -> None:
         output_folder.check_usable(folder, keep_results=resume)
         self._folder, self._given, self._arguments, self._resume = folder, given, arguments, resume
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _Place] = {}
 
     def folder_of(self, setup: Setup) -> Path:
         """Where captures of this setup are saved."""
@@ -60,16 +60,14 @@ class Outputs:
     def save(self, inspected: Inspected, serial: str) -> InspectionRecord:
         """Write picture, files and record of a capture, in this order; returns the record."""
         setup = inspected.capture.setup
-        place = self._opened(setup)
+        place = self.open(setup)
         image = inspected.capture.image_file(place.output.folder.absolute(), serial)
         (image,) = (task.image for task in place.output.plan.tasks([image.path]))
         _make_folder(image.path.parent)
         write_bytes(image.path, inspected.capture.png)
         serial, port = serial_of_record(serial, setup.config.file_names.pattern)
         found = inspected.inspection.record
-        record = replace(
-            found, image_filename=image.name, image_path=str(image.path), serial_number=serial, port=port
-        )
+        record = replace(found, image_filename=image.name, image_path=str(image.path), serial_number=serial, port=port)
         started_s = time.perf_counter() - found.processing_time_s
         inspection = replace(inspected.inspection, record=record)
         record = batch.write_inspection(inspection, image, setup.job(place.output.folder), started_s)
@@ -99,7 +97,8 @@ class Outputs:
         """The folders that hold captures of this session."""
         return [place.output.folder for place in self._open.values()]
 
-    def _opened(self, setup: Setup) -> _Open:
+    def open(self, setup: Setup) -> _Place:
+        """The folder of this setup, made where it is missing."""
         if (known := self._open.get(setup.settings_sha256)) is not None:
             return known
         folder = self.folder_of(setup)
@@ -108,7 +107,7 @@ class Outputs:
             output = closing.enter_context(
                 open_output(folder, (), setup.settings_sha256, self._description(setup), overwrite=False)
             )
-            place = _Open(output, setup, closing=closing.pop_all())
+            place = _Place(output, setup, closing=closing.pop_all())
         self._open[setup.settings_sha256] = place
         return place
 
@@ -129,5 +128,3 @@ def _make_folder(path: Path) -> None:
         raise OutputError(
             f"Cannot make the folder {path}: {error.strerror or error}.", "Check free space and permissions."
         ) from error
-
-

@@ -7,7 +7,7 @@ cannot stay on a wrong ring; in between the edge is measured again near its last
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ class Sight:
     grey: np.ndarray
     light: Light
     fiber: Fiber | None = None
-    scale: Scale = Scale()
+    scale: Scale = field(default_factory=Scale)
     zones: tuple[ZoneExtent, ...] = ()
     focus_score: float = NAN
     reason: str = ""
