@@ -23,7 +23,7 @@ from cli.output_folder import remove_details
 from cli.run_info import now
 from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, OutputError, UnreadableImage
-from image_io import file_bytes
+from image_io import DecodedImage, file_bytes
 from inspection import InspectionSettings, inspect_bytes
 from output_names import DETAILS_FOLDER
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
@@ -155,10 +155,15 @@ def read_in_time(path: Path, timeout_s: float) -> bytes:
     return contents[0]
 
 
-def inspect_safely(data: bytes, image: ImageFile, settings: InspectionSettings) -> Inspection:
-    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only."""
+def inspect_safely(
+    data: bytes, image: ImageFile, settings: InspectionSettings, decoded: DecodedImage | None = None
+) -> Inspection:
+    """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only.
+
+    ``decoded`` is what its ``data`` decode to, where that is known.
+    """
     try:
-        return inspect_bytes(data, image.path, settings, name=image.name)
+        return inspect_bytes(data, image.path, settings, name=image.name, image=decoded)
     except Exception as error:
         inspection = _failed(image, settings, error)
         if _is_out_of_memory(error):  # next time there may be more: without a hash it is tried again

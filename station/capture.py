@@ -24,8 +24,9 @@ _COMPRESSION = 1
 
 @dataclass(frozen=True)
 class Capture:
-    """A frame (H, W) uint8 or uint16 as a PNG, when it was taken, and what it is inspected with."""
+    """A frame (H, W) uint8 or uint16 with its PNG, when it was taken, and what it is inspected with."""
 
+    frame: np.ndarray
     png: bytes
     taken: datetime
     setup: Setup
@@ -46,7 +47,7 @@ class Inspected:
 
 def capture(frame: np.ndarray, setup: Setup) -> Capture:
     """Keep a frame as it is."""
-    return Capture(encode_png(frame, _COMPRESSION), datetime.now(), setup)
+    return Capture(frame, encode_png(frame, _COMPRESSION), datetime.now(), setup)
 
 
 def tidy_serial(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from metrology.scale import MatchedMarks
 from records import Fiber, Inspection, ZoneExtent
 from reports.annotate import MAX_LABELS, label_text, mark_color, mark_outline, worst_first
 from reports.drawing import PANEL, WHITE, Color, TextStyle, View, bgr, draw_ellipse, draw_outline, draw_text, fill_box

@@ -17,6 +17,7 @@ from typing import Any
 
 import batch
 from errors import BlinkError, describe
+from image_io import image_of_pixels
 from records import InspectionRecord
 from station.capture import CAPTURES_FOLDER, Capture, Inspected, capture, tidy_serial
 from station.live import Live
@@ -70,20 +71,20 @@ class Session:
         """Keep the newest frame and inspect it."""
         if self.phase is not Phase.LIVE:
             busy = {Phase.INSPECTING: "The last capture is still being inspected.", Phase.SAVING: "Saving."}
-            self._say(busy.get(self.phase, "First save this result, or take it again."), is_warning=True)
+            self.say(busy.get(self.phase, "First save this result, or take it again."), is_warning=True)
             return
         sight = self.live.view.sight
         if sight is None:
-            self._say(f"There is no picture to capture. {self.live.view.trouble}", is_warning=True)
+            self.say(f"There is no picture to capture. {self.live.view.trouble}", is_warning=True)
             return
         taken = capture(sight.frame, self.setup)
-        self._say("Inspecting. The picture may move again.")
+        self.say("Inspecting. The picture may move again.")
         self._start(Phase.INSPECTING, lambda: _inspect(taken), self._show)
 
     def again(self) -> None:
         """Back to the live picture, with the same serial number; a result that is not saved is discarded."""
         if self.phase in (Phase.RESULT, Phase.SAVED):
-            self._say("Not kept. Take the picture again." if self.phase is Phase.RESULT else "")
+            self.say("Not kept. Take the picture again." if self.phase is Phase.RESULT else "")
             self._go_live()
 
     def discard(self) -> None:
@@ -121,10 +122,10 @@ class Session:
             self._go_on(serial)
         elif self.phase is Phase.SAVING or (self.phase is not Phase.LIVE and self.serial):
             text = f"{serial} was scanned, but this result is of {self.serial or 'no part'} and not saved."
-            self._say(f"{text} Save it or take it again, then scan.", is_warning=True)
+            self.say(f"{text} Save it or take it again, then scan.", is_warning=True)
         else:
             self.serial = serial
-            self._say(f"Serial number {serial}.")
+            self.say(f"Serial number {serial}.")
 
     def choose(self, **changes: str | None) -> bool:
         """Another profile, fibre type or operator, for the captures from now on; False where that is refused."""
@@ -133,6 +134,10 @@ class Session:
     def reload_calibration(self) -> bool:
         """Use a calibration that has just been written."""
         return self._set_up(self.setup.choice)
+
+    def say(self, text: str, *, is_warning: bool = False) -> None:
+        """Tell the person at the station."""
+        self.message = Message(text, is_warning)
 
     # --- what the window asks ------------------------------------------------------------------------------------
 
@@ -150,7 +155,7 @@ class Session:
             if error := reporting.exception():
                 self._failed(error)
         if answer := self.live.answer():
-            self._say(answer)
+            self.say(answer)
         self._report_when_idle()
 
     @property
@@ -190,14 +195,14 @@ class Session:
 
     def _show(self, inspected: Inspected) -> None:
         self.inspected, self.phase = inspected, Phase.RESULT
-        self._say("")
+        self.say("")
         if self._then_save:
             self.save()
 
     def _kept(self, record: InspectionRecord) -> None:
         self.saved.append(record)
         self.phase, self._unreported = Phase.SAVED, True
-        self._say(f"Saved as {record.image_filename}.")
+        self.say(f"Saved as {record.image_filename}.")
         if self._then_next:
             self._then_next = False
             self._go_on("")
@@ -219,7 +224,7 @@ class Session:
         if not isinstance(error, BlinkError):
             logger.debug("The station's work ended by:", exc_info=error)
         self._then_next = False
-        self._say(describe(error)[0], is_warning=True)
+        self.say(describe(error)[0], is_warning=True)
         if self.phase is Phase.SAVING:
             self.phase = Phase.RESULT
         elif self.phase is Phase.INSPECTING:
@@ -228,7 +233,7 @@ class Session:
     def _go_on(self, serial: str) -> None:
         self.serial = serial
         if serial:
-            self._say(f"Serial number {serial}.")
+            self.say(f"Serial number {serial}.")
         self._go_live()
 
     def _go_live(self) -> None:
@@ -238,19 +243,20 @@ class Session:
         try:
             self.setup = make_setup(self.given, choice)
         except BlinkError as error:
-            self._say(str(error), is_warning=True)
+            self.say(str(error), is_warning=True)
             return False
         self.live.settings = self.setup.settings
         return True
 
-    def _say(self, text: str, *, is_warning: bool = False) -> None:
-        self.message = Message(text, is_warning)
-
 
 def _inspect(taken: Capture) -> Inspected:
-    """The batch's own inspection, on the bytes that the file will have."""
+    """The batch's own inspection, of the file that the capture will be.
+
+    Its PNG is not decoded: decoding looks at what the process prints meanwhile, and other threads may print.
+    """
     image = taken.image_file(Path(CAPTURES_FOLDER), "")
-    return Inspected(taken, batch.inspect_safely(taken.png, image, taken.setup.settings))
+    decoded = image_of_pixels(taken.frame, name=image.name)
+    return Inspected(taken, batch.inspect_safely(taken.png, image, taken.setup.settings, decoded))
 
 
 def _nothing(result: object) -> None:

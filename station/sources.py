@@ -120,7 +120,8 @@ class FolderSource:
 
     def title(self) -> str:
         """What is played."""
-        return f"Folder {self._images[0].parent}, {len(self._images)} images"
+        count = len(self._images)
+        return f"Folder {self._images[0].parent}, {count} image{'s' * (count != 1)}"
 
 
 class _FolderFeed:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from camera import CameraState
 from cli.calibration_checks import batch_warnings
-from records import LOCALIZATION_FAILED, Defect, InspectionRecord
+from records import Defect, InspectionRecord
 from reports.annotate import primary_size_px
 from settings import Preprocessing
 from station.setup import Setup
@@ -53,8 +53,8 @@ def fiber_in_words(sight: Sight) -> str:
         return f"Fibre not found: {reason.removeprefix('no fibre found: ')}"
     diameter_px = 2 * sight.fiber.cladding.mean_radius_px
     if not sight.scale.known:
-        return f"Fibre {diameter_px:.0f} px, no scale"
-    return f"Fibre {diameter_px * sight.scale.um_per_px:.1f} um, {sight.scale.um_per_px:.4f} um/px"
+        return f"Fibre found, {diameter_px:.0f} px; no scale is known"
+    return f"Fibre found, {diameter_px * sight.scale.um_per_px:.1f} um"
 
 
 def light_in_words(sight: Sight) -> str:
@@ -67,7 +67,7 @@ def reasons_of(record: InspectionRecord) -> list[str]:
     count = len(record.counted_defects)
     counted = f"{count or 'No'} mark{'' if count == 1 else 's'} in the inspected zones."
     reasons = [*record.reasons, *(["The verdict is marginal: look yourself."] if record.marginal else [])]
-    return reasons if record.status == LOCALIZATION_FAILED else [*reasons, counted]
+    return [*reasons, counted] if record.fiber is not None else reasons
 
 
 def row_of(defect: Defect, scale_known: bool) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QTimer, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from cli.interrupts import StopRequest
@@ -14,10 +15,12 @@ from station.screen.window import StationWindow
 from station.session import Session
 
 _LOOK_MS = 200
+logger = logging.getLogger("dscope.station")
 
 
 def show_station(session: Session, profiles: Sequence[str], stop: StopRequest, *, full_screen: bool) -> None:
     """Show the window until it is closed, or until a signal asks for the end, which discards what is not saved."""
+    qInstallMessageHandler(lambda kind, context, text: logger.debug("Qt: %s", text))
     application = QApplication.instance() or QApplication(sys.argv[:1])
     area = application.primaryScreen().size()
     window = StationWindow(session, profiles, Sizes.for_screen(area.width(), area.height()))

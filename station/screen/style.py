@@ -54,13 +54,15 @@ def style_sheet(sizes: Sizes) -> str:
     QPushButton:checked {{ background: #1D4E89; border-color: {ACCENT}; }}
     QPushButton:disabled {{ color: #6B7683; background: {PANEL}; }}
     QPushButton#main {{ background: #1D6FDB; border-color: #5AA2FF; min-height: {px(72)}px; font-size: {px(24)}px; }}
+    QPushButton#action {{ min-height: {px(72)}px; }}
     QPushButton#main:disabled {{ background: {PANEL}; border-color: {LINE}; }}
     QLineEdit, QComboBox {{ background: #0B0E11; border: 2px solid {LINE}; border-radius: {px(8)}px;
                  min-height: {target - 4}px; padding: 0 {px(10)}px; }}
     QLineEdit:focus {{ border-color: {ACCENT}; }}
     QLineEdit:disabled {{ color: {QUIET}; background: {PANEL}; }}
     QLineEdit#serial {{ font-size: {px(24)}px; font-weight: bold; }}
-    QComboBox::drop-down {{ width: {px(36)}px; border: 0; }}
+    QComboBox::drop-down {{ width: {px(26)}px; border: 0; }}
+    QLabel#warnings {{ color: {WARNING}; }}
     QComboBox QAbstractItemView {{ background: #0B0E11; border: 2px solid {ACCENT};
                  selection-background-color: #1D4E89; outline: 0; }}
     QComboBox QAbstractItemView::item {{ min-height: {target}px; }}
@@ -71,6 +73,4 @@ def style_sheet(sizes: Sizes) -> str:
     QScrollBar:vertical {{ background: {PANEL}; width: {px(28)}px; }}
     QScrollBar::handle:vertical {{ background: #56626F; border-radius: {px(8)}px; min-height: {target}px; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
-    QProgressBar {{ background: #0B0E11; border: 2px solid {LINE}; border-radius: {px(6)}px;
-                 min-height: {px(22)}px; max-height: {px(22)}px; }}
     """

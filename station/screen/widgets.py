@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QDoubleValidator, QFont, QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QWidget
 
 from station.screen import style
 
@@ -67,7 +67,7 @@ class FocusBar(QWidget):
     def __init__(self, sizes: style.Sizes) -> None:
         super().__init__()
         self._score, self._warns_below, self._judges_from = float("nan"), 0.0, 0.0
-        self.setMinimumSize(QSize(sizes.px(150), sizes.px(26)))
+        self.setFixedSize(QSize(sizes.px(150), sizes.px(26)))
 
     def show_score(self, score: float, warns_below: float, judges_from: float) -> None:
         """``score`` 0..1, NaN without a fibre."""
@@ -90,6 +90,18 @@ class FocusBar(QWidget):
             painter.drawLine(x, 0, x, area.height())
         painter.setPen(QColor(style.LINE))
         painter.drawRect(area.adjusted(0, 0, -1, -1))
+
+
+class ChoiceBox(QComboBox):
+    """A list to choose from, with an arrow that the style sheet would take away."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Called by Qt."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setPen(QColor(style.QUIET))
+        area = self.rect().adjusted(0, 0, -self.height() // 5, 0)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, "\u25be")
 
 
 def button(text: str, action: Callable[[], None], *, name: str = "", checkable: bool = False) -> QPushButton:

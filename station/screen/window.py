@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -20,10 +19,11 @@ from PySide6.QtWidgets import (
 
 from station import drawing, words
 from station.calibrating import CalibrationGuide
+from station.capture import LONGEST_SERIAL, tidy_serial
 from station.screen import style
 from station.screen.keys import Keys
 from station.screen.settings_panel import CalibrationPanel, SettingsPanel
-from station.screen.widgets import FocusBar, PictureView, button, label
+from station.screen.widgets import ChoiceBox, FocusBar, PictureView, button, label
 from station.screen.work_panel import WorkPanel
 from station.session import Phase, Session
 
@@ -57,6 +57,10 @@ class StationWindow(QWidget):
         """A barcode scanner has typed this, wherever the focus is."""
         self.session.scan(text)
         self.serial_field.clearFocus()
+
+    def scan_broken(self) -> None:
+        """Half of a scan went elsewhere before the rest came."""
+        self.session.say("The scan came in pieces and was not taken: scan again.", is_warning=True)
 
     def space(self) -> None:
         """Capture; on the page of the calibration, measure. On the others Space does nothing."""
@@ -143,7 +147,7 @@ class StationWindow(QWidget):
     def _refresh_fields(self) -> None:
         session = self.session
         self.serial_field.setEnabled(session.may_type_serial)
-        if self.serial_field.text() != session.serial and not self.serial_field.hasFocus():
+        if tidy_serial(self.serial_field.text()) != session.serial:
             self.serial_field.setText(session.serial)
         message = session.message
         if self.message.text() != message.text:
@@ -161,9 +165,9 @@ class StationWindow(QWidget):
             if view.sight is None:
                 self.picture.show_text(view.trouble)
             else:
-                self.picture.show_picture(
-                    drawing.live_picture(view.sight, self.picture.pixels, self.switches, reporting)
-                )
+                is_target = self.pages.currentWidget() is self.calibration
+                switches = drawing.Switches(marks=False) if is_target else self.switches
+                self.picture.show_picture(drawing.live_picture(view.sight, self.picture.pixels, switches, reporting))
         self._refresh_strip()
 
     def _still(self) -> object | None:
@@ -333,9 +337,9 @@ class StationWindow(QWidget):
         top.setHorizontalSpacing(self._sizes.px(8))
         top.setVerticalSpacing(self._sizes.px(2))
         parts = (
-            ("Serial number F4", self.serial_field, 5),
+            ("Serial number F4", self.serial_field, 6),
             ("Fibre type F5", self.fiber_type, 6),
-            ("Profile F6", self.profile, 4),
+            ("Profile F6", self.profile, 5),
             ("Operator F7", self.operator, 4),
         )
         for column, (title, widget, share) in enumerate(parts):
@@ -363,15 +367,15 @@ def _field(hint: str, name: str = "") -> QLineEdit:
     field = QLineEdit()
     field.setObjectName(name)
     field.setPlaceholderText(hint)
-    field.setMaxLength(200)
+    field.setMaxLength(LONGEST_SERIAL)
     return field
 
 
-def _choice(items: Sequence[tuple[str, str | None]]) -> QComboBox:
-    box = QComboBox()
+def _choice(items: Sequence[tuple[str, str | None]]) -> ChoiceBox:
+    box = ChoiceBox()
     box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     box.setMinimumContentsLength(8)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, data in items:
         box.addItem(text, data)
     return box
@@ -401,7 +405,7 @@ def _closing_page(
     column.addWidget(label("This capture is not saved", "title", wraps=True))
     column.addWidget(label("Close the station all the same?", wraps=True))
     column.addWidget(button("Save it, then close\nF9", save, name="main"))
-    column.addWidget(button("Close without it\nF8", discard, name="main"))
-    column.addWidget(button("Stay\nEsc", stay, name="main"))
+    column.addWidget(button("Close without it\nF8", discard, name="action"))
+    column.addWidget(button("Stay\nEsc", stay, name="action"))
     column.addStretch(1)
     return page

@@ -41,16 +41,22 @@ class WorkPanel(QWidget):
         self.verdict.setMinimumHeight(sizes.px(96))
         self.reasons = label(wraps=True)
         self.reasons.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.reasons.setMargin(sizes.px(6))
+        self.warnings = label("", "warnings", wraps=True)
+        texts = QWidget()
+        lines = QVBoxLayout(texts)
+        lines.setContentsMargins(*([sizes.px(6)] * 4))
+        lines.addWidget(self.reasons)
+        lines.addWidget(self.warnings)
+        lines.addStretch(1)
         self._reasons_area = QScrollArea()
-        self._reasons_area.setWidget(self.reasons)
+        self._reasons_area.setWidget(texts)
         self._reasons_area.setWidgetResizable(True)
         self._reasons_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.table = _table(sizes)
         self.table.itemSelectionChanged.connect(self._selected)
         self.capture = button("Capture and inspect\nSpace", session.capture, name="main")
-        self.again = button("Again\nF8", session.again)
-        self.save = button("Save\nF9", session.save)
+        self.again = button("Again\nF8", session.again, name="action")
+        self.save = button("Save\nF9", session.save, name="action")
         self.next = button("Save, next\nF10", session.next, name="main")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -61,16 +67,16 @@ class WorkPanel(QWidget):
         layout.addWidget(self.capture)
         row = QHBoxLayout()
         for each in (self.again, self.save, self.next):
-            each.setMinimumHeight(sizes.px(76))
             row.addWidget(each, 3 if each is self.next else 2)
         layout.addLayout(row)
 
     def refresh(self) -> None:
         """Show what the session is doing; the table is made anew only for another result."""
         session, inspected = self._session, self._session.inspected
-        if self._shown == (session.phase, inspected):
+        has_picture = session.live.view.sight is not None
+        if self._shown == (session.phase, inspected, has_picture):
             return
-        before, self._shown = self._shown, (session.phase, inspected)
+        before, self._shown = self._shown, (session.phase, inspected, has_picture)
         if not before or before[1] is not inspected:
             self.selected = None
             record = None if inspected is None else inspected.inspection.record
@@ -78,7 +84,7 @@ class WorkPanel(QWidget):
         self._show_verdict()
         is_result = session.phase in (Phase.RESULT, Phase.SAVED)
         self.capture.setVisible(inspected is None)
-        self.capture.setEnabled(session.phase is Phase.LIVE)
+        self.capture.setEnabled(session.phase is Phase.LIVE and has_picture)
         for each in (self.again, self.save, self.next):
             each.setVisible(inspected is not None)
             each.setEnabled(is_result)
@@ -99,14 +105,15 @@ class WorkPanel(QWidget):
     def _show_verdict(self) -> None:
         session = self._session
         if session.inspected is None:
-            text = "INSPECTING" if session.phase is Phase.INSPECTING else "READY"
-            self._paint_verdict(text, style.PANEL)
+            waiting = "READY" if session.live.view.sight is not None else "NO PICTURE"
+            self._paint_verdict("INSPECTING" if session.phase is Phase.INSPECTING else waiting, style.PANEL)
             self.reasons.setText(_ready_text(session))
+            self.warnings.setText("")
             return
         record = session.inspected.inspection.record
         self._paint_verdict(record.status.upper(), _color_of(record, session.setup.config.reporting))
-        warnings = [f"Warning: {text}" for text in record.warnings]
-        self.reasons.setText("\n".join((*words.reasons_of(record), *warnings)))
+        self.reasons.setText("\n".join(words.reasons_of(record)))
+        self.warnings.setText("\n".join(record.warnings))
 
     def _paint_verdict(self, text: str, color: str) -> None:
         size = self._sizes.px(60 if len(text) <= 10 else 30)
