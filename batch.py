@@ -162,8 +162,9 @@ def inspect_safely(
 
     ``decoded`` is what its ``data`` decode to, where that is known.
     """
+    known = {} if decoded is None else {"image": decoded}
     try:
-        return inspect_bytes(data, image.path, settings, name=image.name, image=decoded)
+        return inspect_bytes(data, image.path, settings, name=image.name, **known)
     except Exception as error:
         inspection = _failed(image, settings, error)
         if _is_out_of_memory(error):  # next time there may be more: without a hash it is tried again

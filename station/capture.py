@@ -18,6 +18,7 @@ from station.setup import Setup
 CAPTURES_FOLDER = "captures"
 LONGEST_SERIAL = 80
 _LONGEST_LABEL = 40
+_SIGN = "SN"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _COMPRESSION = 1
 
@@ -66,11 +67,14 @@ def file_stem(taken: datetime, serial: str, pattern: str | None) -> str:
     label = _NOT_IN_NAMES.sub("_", serial)[:_LONGEST_LABEL].strip("._")
     if not label:
         return stamp
-    said_by_itself = serial_and_port(serial, pattern)[0]
-    return f"{stamp}_{label}" if said_by_itself else f"{stamp}_SN{label}"
+    return f"{stamp}_{label}" if _is_written_like(pattern, serial) else f"{stamp}_{_SIGN}{label}"
 
 
 def serial_of_record(serial: str, pattern: str | None) -> tuple[str, str]:
-    """Serial number and port of the record: by the pattern where it knows this form, else what was typed."""
-    found, port = serial_and_port(serial, pattern)
-    return (found, port) if found else (serial, "")
+    """Serial number and port of the record: taken apart where ``pattern`` covers all of it, else as it was typed."""
+    written = next((text for text in (serial, f"{_SIGN}{serial}") if _is_written_like(pattern, text)), None)
+    return (serial, "") if written is None else serial_and_port(written, pattern)
+
+
+def _is_written_like(pattern: str | None, text: str) -> bool:
+    return pattern is not None and re.fullmatch(pattern, text) is not None

@@ -16,12 +16,8 @@ import cv2
 from errors import MissingDependency
 
 _PATHS = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
-_LINES = 3
 _PROBE_S = 60.0
-_LIBRARIES = (
-    "apt-get install libegl1 libgl1 libxkbcommon-x11-0 libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4"
-    " libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1"
-)
+_README = 'the system libraries that README.md names under "The live station"'
 
 
 def release_qt_from_opencv() -> None:
@@ -45,9 +41,9 @@ def check_qt() -> None:
         of_system = "shared object" in str(error)
         raise MissingDependency(
             f"The station's window needs PySide6 ({error}).",
-            f"On Debian and Ubuntu: {_LIBRARIES}. Or use --plain."
+            f"Install {_README}."
             if of_system
-            else "Run: pip install -r requirements-station.txt. Or use --plain, which needs none.",
+            else "Run: pip install -r requirements-station.txt. Or use --plain, which does without.",
         ) from error
     _probe("from PySide6.QtGui import QGuiApplication; QGuiApplication([])")
 
@@ -62,11 +58,11 @@ def _probe(code: str) -> None:
     try:
         tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_PROBE_S)
     except subprocess.TimeoutExpired:
-        said, code = "the display does not answer", 1
+        said, failed = "the display does not answer", True
     else:
-        said, code = " ".join(line.strip() for line in tried.stderr.splitlines()[:_LINES]), tried.returncode
-    if code:
+        said, failed = tried.stderr.strip().partition("\n")[0], tried.returncode != 0
+    if failed:
         raise MissingDependency(
-            f"No window can be opened here: {said or 'the display cannot be used'}",
-            f"Start it on the machine's own screen. On Debian and Ubuntu Qt needs: {_LIBRARIES}",
+            f"No window can be opened here ({said.rstrip('. ') or 'the display cannot be used'}).",
+            f"Start it on the machine's own screen, or install {_README}.",
         )

@@ -83,17 +83,13 @@ class Keys(QObject):
     def _ends_scan(self, event: QKeyEvent) -> bool:
         """Whether this key completes a scan; a person's characters that wait are handed on before it counts."""
         if event.key() in (*_ENTER, Qt.Key.Key_Tab):
-            continues, serial_field = self._burst.continues, self._listener.serial_field
-            text = self._burst.scanned(event.timestamp())
-            if text and not continues:
-                self._listener.scanned(text)
-                return True
-            if text and serial_field.hasFocus():  # its beginning stands in the field already
-                self._listener.scanned(serial_field.text() + text)
-                return True
-            if text:
-                self._listener.scan_broken()
-                return True
+            is_whole = not self._burst.continues
+            # what continues a serial number that is being typed is typed, too
+            if is_whole or not self._listener.serial_field.hasFocus():
+                text = self._burst.scanned(event.timestamp())
+                if text:
+                    self._listener.scanned(text) if is_whole else self._listener.scan_broken()
+                    return True
         self._hand_on_all()
         return False
 

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QResizeEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from station import drawing, words
+from station import drawing
 from station.calibrating import CalibrationGuide
-from station.capture import LONGEST_SERIAL, tidy_serial
 from station.screen import style
 from station.screen.keys import Keys
+from station.screen.pages import closing_page, keys_page
+from station.screen.part_bar import PartBar
 from station.screen.settings_panel import CalibrationPanel, SettingsPanel
-from station.screen.widgets import ChoiceBox, FocusBar, PictureView, button, label
+from station.screen.strip import StatusStrip
+from station.screen.widgets import PictureView, button, label
 from station.screen.work_panel import WorkPanel
 from station.session import Phase, Session
 
 _REFRESH_MS = 15
-_NOT_GIVEN = "not given"
 
 
 class StationWindow(QWidget):
@@ -87,10 +79,10 @@ class StationWindow(QWidget):
             key.Key_F2: self.marks_switch.click,
             key.Key_F3: self.zones_switch.click,
             key.Key_Insert: self.zoom_switch.click,
-            key.Key_F4: lambda: self._edit(self.serial_field),
-            key.Key_F5: self.fiber_type.showPopup,
-            key.Key_F6: self.profile.showPopup,
-            key.Key_F7: lambda: self._edit(self.operator),
+            key.Key_F4: lambda: self.part.edit(self.serial_field),
+            key.Key_F5: self.part.fiber_type.showPopup,
+            key.Key_F6: self.part.profile.showPopup,
+            key.Key_F7: lambda: self.part.edit(self.part.operator),
             key.Key_F8: lambda: on_work(self.session.again, self._discard_and_close),
             key.Key_F9: lambda: on_work(self.session.save, self._save_and_close),
             key.Key_F10: lambda: on_work(self.session.next, None),
@@ -108,7 +100,7 @@ class StationWindow(QWidget):
         elif page is self.calibration and action == self.session.save:
             self.calibration.put_in_force()
 
-    def keyPressEvent(self, event: object) -> None:  # noqa: N802
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Called by Qt: Ctrl+Q closes."""
         if event.key() == Qt.Key.Key_Q and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.close()
@@ -123,7 +115,9 @@ class StationWindow(QWidget):
         for page in (self.settings, self.calibration):
             if self.pages.currentWidget() is page:
                 page.refresh()
-        self._refresh_fields()
+        self.part.refresh()
+        self.strip.refresh(self.session.live.view.sight, self.session.setup.config.preprocessing)
+        self._refresh_message()
         self._refresh_picture()
         if self._is_closing and self.session.phase is Phase.SAVED:
             self.close()
@@ -144,12 +138,8 @@ class StationWindow(QWidget):
         """Full screen, or back."""
         self.showMaximized() if self.isFullScreen() else self.showFullScreen()
 
-    def _refresh_fields(self) -> None:
-        session = self.session
-        self.serial_field.setEnabled(session.may_type_serial)
-        if tidy_serial(self.serial_field.text()) != session.serial:
-            self.serial_field.setText(session.serial)
-        message = session.message
+    def _refresh_message(self) -> None:
+        message = self.session.message
         if self.message.text() != message.text:
             self.message.setText(message.text)
             self.message.setStyleSheet(f"color: {style.WARNING if message.is_warning else style.TEXT};")
@@ -168,7 +158,6 @@ class StationWindow(QWidget):
                 is_target = self.pages.currentWidget() is self.calibration
                 switches = drawing.Switches(marks=False) if is_target else self.switches
                 self.picture.show_picture(drawing.live_picture(view.sight, self.picture.pixels, switches, reporting))
-        self._refresh_strip()
 
     def _still(self) -> object | None:
         """What stands still in the picture's place; None where the live picture is to be seen."""
@@ -189,27 +178,6 @@ class StationWindow(QWidget):
         else:
             self.picture.show_picture(drawn)
 
-    def _refresh_strip(self) -> None:
-        sight, limits = self.session.live.view.sight, self.session.setup.config.preprocessing
-        score = float("nan") if sight is None else sight.focus_score
-        self.focus_bar.show_score(score, limits.min_focus_score, limits.min_judged_focus_score)
-        texts = ("", "", "")
-        if sight is not None:
-            texts = (
-                f"Focus {words.focus_in_words(score, limits)}",
-                words.light_in_words(sight),
-                words.fiber_in_words(sight),
-            )
-        good = (
-            sight is not None and score >= limits.min_focus_score,
-            sight is not None and not sight.light.warning,
-            sight is not None and sight.fiber is not None,
-        )
-        for text, is_good, where in zip(texts, good, (self.focus_text, self.light_text, self.fiber_text), strict=True):
-            if where.text() != text:
-                where.setText(text)
-                where.setStyleSheet(f"color: {style.TEXT if is_good else style.WARNING};")
-
     def _redraw(self) -> None:
         self._shown_number, self._shown_still = -1, None
 
@@ -217,32 +185,6 @@ class StationWindow(QWidget):
         marks, zones, zoom = (each.isChecked() for each in (self.marks_switch, self.zones_switch, self.zoom_switch))
         self.switches = drawing.Switches(marks, zones, zoom)
         self._redraw()
-
-    # --- fields ----------------------------------------------------------------------------------------------------
-
-    def _edit(self, field: QLineEdit) -> None:
-        if field.isEnabled():
-            field.setFocus()
-            field.selectAll()
-
-    def _choose_fiber_type(self) -> None:
-        self.session.choose(fiber_type=self.fiber_type.currentData())
-        self._show_choice()
-
-    def _choose_profile(self) -> None:
-        self.session.choose(profile=self.profile.currentText())
-        self._show_choice()
-
-    def _choose_operator(self) -> None:
-        self.session.choose(operator=" ".join(self.operator.text().split()))
-        self._show_choice()
-
-    def _show_choice(self) -> None:
-        """What is in force, also where a choice was refused."""
-        setup = self.session.setup
-        self.fiber_type.setCurrentIndex(self.fiber_type.findData(setup.choice.fiber_type))
-        self.profile.setCurrentText(setup.config.profile)
-        self.operator.setText(setup.choice.operator)
 
     # --- closing ---------------------------------------------------------------------------------------------------
 
@@ -271,23 +213,9 @@ class StationWindow(QWidget):
     def _make_parts(self, profiles: Sequence[str]) -> None:
         sizes, session = self._sizes, self.session
         self.picture = PictureView(sizes)
-        self.focus_bar = FocusBar(sizes)
-        self.focus_text, self.light_text, self.fiber_text, self.message = (
-            label(),
-            label(wraps=True),
-            label(wraps=True),
-            label("", "message", wraps=True),
-        )
+        self.strip = StatusStrip(sizes)
+        self.message = label("", "message", wraps=True)
         self.message.setMinimumHeight(sizes.px(56))
-        self.serial_field = _field("Scan or type", "serial")
-        self.serial_field.textEdited.connect(session.type_serial)
-        self.operator = _field("Name")
-        self.operator.editingFinished.connect(self._choose_operator)
-        types = session.setup.config.fiber_types.values()
-        self.fiber_type = _choice([(_NOT_GIVEN, None), *((each.title, each.name) for each in types)])
-        self.fiber_type.activated.connect(lambda index: self._choose_fiber_type())
-        self.profile = _choice([(name, name) for name in profiles])
-        self.profile.activated.connect(lambda index: self._choose_profile())
         self.marks_switch = button("Marks F2", self._switch, checkable=True)
         self.zones_switch = button("Zones F3", self._switch, checkable=True)
         self.zoom_switch = button("Magnify Ins", self._switch, checkable=True)
@@ -298,114 +226,41 @@ class StationWindow(QWidget):
             session, sizes, calibrate=lambda: self.show_page(self.calibration), leave=self.escape
         )
         self.calibration = CalibrationPanel(self.guide, sizes, leave=lambda: self.show_page(self.settings))
-        self.help = _keys_page(sizes, self.escape)
-        self.closing = _closing_page(sizes, self._save_and_close, self._discard_and_close, self.escape)
-        self._show_choice()
+        self.help = keys_page(self.escape)
+        self.closing = closing_page(sizes, self._save_and_close, self._discard_and_close, self.escape)
+        buttons = {
+            "Settings\nF12": lambda: self.show_page(self.settings),
+            "Keys\nF1": lambda: self.show_page(self.help),
+            "Close": self.close,
+        }
+        self.part = PartBar(session, profiles, buttons, sizes)
+        self.serial_field = self.part.serial_field
 
     def _lay_out(self) -> None:
         sizes = self._sizes
         self.pages = QStackedWidget()
+        self.pages.setMinimumWidth(sizes.px(430))
         for page in (self.work, self.settings, self.calibration, self.help, self.closing):
             self.pages.addWidget(page)
-        strip = QFrame()
-        strip.setObjectName("bar")
-        row = QHBoxLayout(strip)
-        row.addWidget(self.focus_bar)
-        for text, share in ((self.focus_text, 4), (self.light_text, 3), (self.fiber_text, 5)):
-            row.addWidget(text, share)
         bottom = QHBoxLayout()
         bottom.addWidget(self.message, 1)
         for switch in (self.marks_switch, self.zones_switch, self.zoom_switch):
             bottom.addWidget(switch)
         left = QVBoxLayout()
         left.addWidget(self.picture, 1)
-        left.addWidget(strip)
+        left.addWidget(self.strip)
         left.addLayout(bottom)
         body = QHBoxLayout()
+        body.setSpacing(sizes.px(10))
         body.addLayout(left, 62)
         body.addWidget(self.pages, 38)
-        body.setSpacing(sizes.px(10))
-        self.pages.setMinimumWidth(sizes.px(430))
         column = QVBoxLayout(self)
         column.setContentsMargins(*([sizes.px(10)] * 4))
         column.setSpacing(sizes.px(10))
-        column.addLayout(self._top())
+        column.addWidget(self.part)
         column.addLayout(body, 1)
-
-    def _top(self) -> QGridLayout:
-        top = QGridLayout()
-        top.setHorizontalSpacing(self._sizes.px(8))
-        top.setVerticalSpacing(self._sizes.px(2))
-        parts = (
-            ("Serial number F4", self.serial_field, 6),
-            ("Fibre type F5", self.fiber_type, 6),
-            ("Profile F6", self.profile, 5),
-            ("Operator F7", self.operator, 4),
-        )
-        for column, (title, widget, share) in enumerate(parts):
-            top.addWidget(label(title, "quiet"), 0, column)
-            top.addWidget(widget, 1, column)
-            top.setColumnStretch(column, share)
-        buttons = (
-            ("Settings\nF12", lambda: self.show_page(self.settings)),
-            ("Keys\nF1", lambda: self.show_page(self.help)),
-            ("Close", self.close),
-        )
-        for column, (text, action) in enumerate(buttons, start=len(parts)):
-            made = button(text, action)
-            made.setMinimumHeight(self._sizes.px(68))
-            top.addWidget(made, 0, column, 2, 1)
-        return top
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Called by Qt: the picture is drawn for its size."""
         super().resizeEvent(event)
         self._redraw()
-
-
-def _field(hint: str, name: str = "") -> QLineEdit:
-    field = QLineEdit()
-    field.setObjectName(name)
-    field.setPlaceholderText(hint)
-    field.setMaxLength(LONGEST_SERIAL)
-    return field
-
-
-def _choice(items: Sequence[tuple[str, str | None]]) -> ChoiceBox:
-    box = ChoiceBox()
-    box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    box.setMinimumContentsLength(8)
-    box.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    for text, data in items:
-        box.addItem(text, data)
-    return box
-
-
-def _keys_page(sizes: style.Sizes, leave: Callable[[], None]) -> QWidget:
-    page = QWidget()
-    grid = QGridLayout(page)
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.addWidget(label("Keys", "title"), 0, 0, 1, 2)
-    for row, (key, meaning) in enumerate(words.KEYS, start=1):
-        grid.addWidget(label(key), row, 0)
-        grid.addWidget(label(meaning, wraps=True), row, 1)
-    grid.setColumnStretch(1, 1)
-    grid.setRowStretch(len(words.KEYS) + 1, 1)
-    grid.addWidget(button("Back\nEsc", leave, name="main"), len(words.KEYS) + 2, 0, 1, 2)
-    return page
-
-
-def _closing_page(
-    sizes: style.Sizes, save: Callable[[], None], discard: Callable[[], None], stay: Callable[[], None]
-) -> QWidget:
-    page = QWidget()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(sizes.px(14))
-    column.addWidget(label("This capture is not saved", "title", wraps=True))
-    column.addWidget(label("Close the station all the same?", wraps=True))
-    column.addWidget(button("Save it, then close\nF9", save, name="main"))
-    column.addWidget(button("Close without it\nF8", discard, name="action"))
-    column.addWidget(button("Stay\nEsc", stay, name="action"))
-    column.addStretch(1)
-    return page
