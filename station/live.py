@@ -17,6 +17,7 @@ from station.sources import Feed, Source
 from station.tracking import Sight, Tracker
 
 _RETRY_S = 2.0
+_RETRIED = "The station tries again by itself."
 _LEAST_FRAME_S = 0.04  # 25 frames a second are smooth, and leave time for the inspection
 _RATE_FRAMES = 25
 Action = Callable[[Feed], str]
@@ -79,7 +80,7 @@ class Live:
             except Exception as error:
                 if not isinstance(error, BlinkError):
                     logger.debug("The live picture ended by:", exc_info=True)
-                trouble = describe(error)[0]
+                trouble = f"{describe(error)[0]} {_RETRIED}"
                 self.view = LiveView(trouble=trouble, number=self.view.number + 1)
                 self._act(None)
                 self._ended.wait(self._retry_s)

@@ -65,7 +65,7 @@ class Tracker:
         self._fiber: Fiber | None = None
         self._sign = 1  # of the cladding's edge: 1 brighter outside
         self._reason = ""
-        self._next_search_s = 0.0
+        self._searched_s, self._search_took_s = -1e9, 0.0
 
     def follow(self, frame: np.ndarray, full_scale: int, settings: InspectionSettings) -> Sight:
         """What is seen in this frame (H, W) uint8 or uint16, whose largest possible value is ``full_scale``."""
@@ -74,7 +74,7 @@ class Tracker:
         localization = settings.config.localization
         if self._fiber is not None:
             self._fiber = _followed(grey, self._fiber, self._sign, localization)
-        if time.monotonic() >= self._next_search_s:
+        if self._search_is_due():
             self._search(grey, settings)
         if self._fiber is None:
             return Sight(frame, grey, light, reason=self._reason)
@@ -93,9 +93,14 @@ class Tracker:
             self._fiber, self._sign = found.fiber, _edge_sign(grey, found.fiber, localization)
         elif self._fiber is None:
             self._reason = found.reason
-        now_s = time.monotonic()
-        wait_s = 0.0 if self._fiber is None else _SEARCH_EVERY_S
-        self._next_search_s = now_s + max(wait_s, _REST_SHARE * (now_s - started_s))
+        self._searched_s = time.monotonic()
+        self._search_took_s = self._searched_s - started_s
+
+    def _search_is_due(self) -> bool:
+        """Soon while there is no fibre, else now and then."""
+        rest_s = _REST_SHARE * self._search_took_s
+        wait_s = rest_s if self._fiber is None else max(rest_s, _SEARCH_EVERY_S)
+        return time.monotonic() >= self._searched_s + wait_s
 
 
 def _followed(grey: np.ndarray, fiber: Fiber, sign: int, settings: LocalizationSettings) -> Fiber | None:
