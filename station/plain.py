@@ -119,9 +119,12 @@ class PlainWindow:
             self._session.say("This capture is not saved: s saves it, q once more discards it.", is_warning=True)
 
     def _choose_next(self, name: str, values: Sequence[str | None], now: str | None) -> None:
-        value = values[(values.index(now) + 1) % len(values)]
-        if self._session.choose(**{name: value}):
-            self._session.say(f"{name.replace('_', ' ').capitalize()}: {value or 'not given'}.")
+        """The next value that is accepted: a fibre type may contradict the dimensions that were given."""
+        place = values.index(now) + 1
+        for value in (*values[place:], *values[:place]):
+            if self._session.choose(**{name: value}):
+                self._session.say(f"{name.replace('_', ' ').capitalize()}: {value or 'not given'}.")
+                return
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 
 from camera import CameraState
@@ -13,6 +14,7 @@ from settings import Preprocessing
 from station.setup import Setup
 from station.tracking import Sight
 
+_LONG_WORD = re.compile(r"\S{20}")
 COLUMNS = ("Mark", "Class", "Zone", "Size", "Judged")
 KEYS = (
     ("Space", "capture and inspect"),
@@ -33,6 +35,11 @@ KEYS = (
     ("Esc", "back; leave a field"),
     ("Ctrl+Q", "close the station"),
 )
+
+
+def breakable(text: str) -> str:
+    """The text with places where a word as long as a path may be broken."""
+    return _LONG_WORD.sub(lambda found: f"{found[0]}\u200b", text)
 
 
 def focus_in_words(score: float, limits: Preprocessing) -> str:

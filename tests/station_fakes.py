@@ -6,6 +6,7 @@ Import it first: the tests of the station run where its extra is installed, to k
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from main_runs import ROOT, until
 
 from errors import CameraError
 from records import PASS, Inspection, InspectionRecord
+from station import displays
 from station.live import Live
 from station.output import Outputs
 from station.session import Phase, Session
 from station.setup import Choice, Given, make_setup
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+displays.release_qt_from_opencv()  # as the program does
 GIVEN = Given(ROOT / "config.json", cladding_um=faces.CLADDING_UM)
 
 

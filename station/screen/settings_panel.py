@@ -80,7 +80,7 @@ class SettingsPanel(QWidget):
             "Results": [str(self._session.folder), f"{len(self._session.saved)} saved in this session"],
         }
         for name, lines in texts.items():
-            text = "\n".join(lines)
+            text = words.breakable("\n".join(lines))
             if text != self._texts[name].text():
                 self._texts[name].setText(text)
 

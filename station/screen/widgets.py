@@ -119,6 +119,8 @@ def label(text: str = "", name: str = "", *, wraps: bool = False) -> QLabel:
     made = QLabel(text)
     made.setObjectName(name)
     made.setTextFormat(Qt.TextFormat.PlainText)
+    if wraps:
+        made.setMinimumWidth(1)
     made.setWordWrap(wraps)
     return made
 

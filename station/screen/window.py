@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from station import drawing
+from station import drawing, words
 from station.calibrating import CalibrationGuide
 from station.screen import style
 from station.screen.keys import Keys
@@ -140,8 +140,9 @@ class StationWindow(QWidget):
 
     def _refresh_message(self) -> None:
         message = self.session.message
-        if self.message.text() != message.text:
-            self.message.setText(message.text)
+        text = words.breakable(message.text)
+        if self.message.text() != text:
+            self.message.setText(text)
             self.message.setStyleSheet(f"color: {style.WARNING if message.is_warning else style.TEXT};")
 
     def _refresh_picture(self) -> None:

@@ -107,13 +107,13 @@ class WorkPanel(QWidget):
         if session.inspected is None:
             waiting = "READY" if session.live.view.sight is not None else "NO PICTURE"
             self._paint_verdict("INSPECTING" if session.phase is Phase.INSPECTING else waiting, style.PANEL)
-            self.reasons.setText(_ready_text(session))
+            self.reasons.setText(words.breakable(_ready_text(session)))
             self.warnings.setText("")
             return
         record = session.inspected.inspection.record
         self._paint_verdict(record.status.upper(), _color_of(record, session.setup.config.reporting))
-        self.reasons.setText("\n".join(words.reasons_of(record)))
-        self.warnings.setText("\n".join(record.warnings))
+        self.reasons.setText(words.breakable("\n".join(words.reasons_of(record))))
+        self.warnings.setText(words.breakable("\n".join(record.warnings)))
 
     def _paint_verdict(self, text: str, color: str) -> None:
         size = self._sizes.px(60 if len(text) <= 10 else 30)
