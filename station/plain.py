@@ -180,7 +180,7 @@ class PlainWindow:
         if view.sight is None:
             return [view.trouble]
         focus = words.focus_in_words(view.sight.focus_score, limits)
-        return [words.fiber_in_words(view.sight), f"Focus {focus}", words.light_in_words(view.sight), view.title]
+        return [words.fiber_in_words(view.sight), focus, words.light_in_words(view.sight), view.title]
 
     def _about_result(self) -> list[str]:
         record = self._session.inspected.inspection.record

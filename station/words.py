@@ -8,7 +8,7 @@ from datetime import datetime
 
 from camera import CameraState
 from cli.calibration_checks import batch_warnings
-from records import Defect, InspectionRecord
+from records import FAIL, PASS, Defect, InspectionRecord
 from reports.annotate import primary_size_px
 from settings import Preprocessing
 from station.setup import Setup
@@ -45,12 +45,12 @@ def breakable(text: str) -> str:
 def focus_in_words(score: float, limits: Preprocessing) -> str:
     """What a focus score means."""
     if not math.isfinite(score):
-        return "no edge to judge it by"
+        return "Focus unknown"
     if score < limits.min_judged_focus_score:
-        return f"{score:.2f}: too blurred to be judged"
+        return f"Focus {score:.2f}: too blurred to be judged"
     if score < limits.min_focus_score:
-        return f"{score:.2f}: blurred, small marks may be missed"
-    return f"{score:.2f}: sharp"
+        return f"Focus {score:.2f}: small marks may be missed"
+    return f"Focus {score:.2f}: sharp"
 
 
 def fiber_in_words(sight: Sight) -> str:
@@ -66,7 +66,7 @@ def fiber_in_words(sight: Sight) -> str:
 
 def light_in_words(sight: Sight) -> str:
     """Whether the light is right."""
-    return sight.light.warning or f"Light good, {sight.light.level:.0%}"
+    return sight.light.warning or "Light good"
 
 
 def reasons_of(record: InspectionRecord) -> list[str]:
@@ -77,14 +77,15 @@ def reasons_of(record: InspectionRecord) -> list[str]:
     return [*reasons, counted] if record.fiber is not None else reasons
 
 
-def row_of(defect: Defect, scale_known: bool) -> tuple[str, ...]:
+def row_of(defect: Defect, record: InspectionRecord) -> tuple[str, ...]:
     """One row of the table of marks, in the order of :data:`COLUMNS`."""
-    size = primary_size_px(defect)
+    size, scale_known = primary_size_px(defect), record.scale.known
     if scale_known:
         size = defect.length_um if defect.kind in ("Scratch", "Crack") else defect.diameter_um
     shown = f"{size:.1f} {'um' if scale_known else 'px'}" if math.isfinite(size) else ""
-    judged = "on the optics" if defect.on_optics else "violates" if defect.violates else "allowed"
-    return defect.defect_id, defect.kind, defect.zone, shown, f"{judged}, marginal" if defect.marginal else judged
+    judged = "on optics" if defect.on_optics else "violates" if defect.violates else "allowed"
+    judged = judged if record.status in (PASS, FAIL) or defect.on_optics else ""
+    return defect.defect_id, defect.kind, defect.zone, shown, f"{judged} (marginal)" if defect.marginal else judged
 
 
 def camera_in_words(state: CameraState | None, title: str, trouble: str, rate_hz: float) -> list[str]:

@@ -33,7 +33,7 @@ class StatusStrip(QFrame):
         shown = (("", True), ("", True), ("", True))
         if sight is not None:
             shown = (
-                (f"Focus {words.focus_in_words(score, limits)}", score >= limits.min_focus_score),
+                (words.focus_in_words(score, limits), score >= limits.min_focus_score),
                 (words.light_in_words(sight), not sight.light.warning),
                 (words.fiber_in_words(sight), sight.fiber is not None),
             )

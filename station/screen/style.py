@@ -70,7 +70,7 @@ def style_sheet(sizes: Sizes) -> str:
                  selection-background-color: #1D4E89; selection-color: {TEXT}; }}
     QHeaderView::section {{ background: #2B3541; border: 0; padding: {px(6)}px; font-weight: bold; color: {QUIET}; }}
     QTableCornerButton::section {{ background: {PANEL}; border: 0; }}
-    QScrollBar:vertical {{ background: {PANEL}; width: {px(28)}px; }}
+    QScrollBar:vertical {{ background: {PANEL}; width: {px(24)}px; }}
     QScrollBar::handle:vertical {{ background: #56626F; border-radius: {px(8)}px; min-height: {target}px; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
     """

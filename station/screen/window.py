@@ -131,6 +131,7 @@ class StationWindow(QWidget):
         if page is not self.calibration:
             self.guide.forget()
         self._is_closing = False
+        self.strip.setVisible(page is not self.calibration)  # it speaks of a fibre
         self.pages.setCurrentWidget(page)
         self._redraw()
 
@@ -240,7 +241,7 @@ class StationWindow(QWidget):
     def _lay_out(self) -> None:
         sizes = self._sizes
         self.pages = QStackedWidget()
-        self.pages.setMinimumWidth(sizes.px(430))
+        self.pages.setMinimumWidth(sizes.px(490))
         for page in (self.work, self.settings, self.calibration, self.help, self.closing):
             self.pages.addWidget(page)
         bottom = QHBoxLayout()
@@ -253,8 +254,8 @@ class StationWindow(QWidget):
         left.addLayout(bottom)
         body = QHBoxLayout()
         body.setSpacing(sizes.px(10))
-        body.addLayout(left, 62)
-        body.addWidget(self.pages, 38)
+        body.addLayout(left, 59)
+        body.addWidget(self.pages, 41)
         column = QVBoxLayout(self)
         column.setContentsMargins(*([sizes.px(10)] * 4))
         column.setSpacing(sizes.px(10))

@@ -126,13 +126,13 @@ class WorkPanel(QWidget):
         self.table.clearSelection()
         self.table.setRowCount(len(defects))
         for row, defect in enumerate(defects):
-            self._fill_row(row, defect, record.scale.known)
-        self.table.setVisible(record is not None)
+            self._fill_row(row, defect, record)
+        self.table.setVisible(bool(defects))
         self.table.blockSignals(False)
 
-    def _fill_row(self, row: int, defect: Defect, scale_known: bool) -> None:
+    def _fill_row(self, row: int, defect: Defect, record: InspectionRecord) -> None:
         colors = self._session.setup.config.reporting.class_colors
-        for column, text in enumerate(words.row_of(defect, scale_known)):
+        for column, text in enumerate(words.row_of(defect, record)):
             item = QTableWidgetItem(text)
             if column == 0:
                 item.setForeground(QColor(colors.get(defect.kind, style.TEXT)))
