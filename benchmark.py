@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
-from cli.arguments import Parser, count, path
+from cli.arguments import Parser, add_screen_options, count, path
 from errors import ExitCode, refuse_to_start
 
 try:
@@ -94,7 +94,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--skip-jobs", action="store_true", help="only times per image, no batches")
     add("-c", "--config", type=path, default=ROOT / "config.json", metavar="FILE", help="default: config.json here")
     add("-o", "--output", type=path, metavar="FILE", help="also write the Markdown tables to FILE")
-    add("-q", "--quiet", action="store_true", help="only the tables")
+    add_screen_options(parser, has_progress=False, quiet="only the tables")
     options = parser.parse_args(None if argv is None else list(argv))
     defaults = {"sizes": list(SIZES_PX), "repeats": 5, "images": 6, "batch": 24}
     for name, value in (QUICK if options.quick else defaults).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from batchwide.mark_matching import Marks, match_marks
+from batchwide.optics_dirt import OpticsSpot, with_optics_marked
 from errors import UsageError
 from output_names import RESULTS_FILE
 from records import DEFECT_CLASSES, NAN, TOO_BLURRED, Defect, InspectionRecord
+from settings import OpticsDirt
 
-DIRT_POSITION_PX = 1.5  # how far dirt on the optics may seem to have moved, besides half its size
 REMOVED, STAYED, NEW = "removed", "stayed", "new"
 _Key = tuple[str, str]
 
@@ -79,8 +79,15 @@ def check_old_output(folder: Path, output: Path) -> Path:
     return path
 
 
-def compare(old: Iterable[InspectionRecord], new: Iterable[InspectionRecord], old_folder: Path | str) -> Comparison:
+def compare(
+    old: Iterable[InspectionRecord],
+    new: Iterable[InspectionRecord],
+    old_folder: Path | str,
+    dirt: OpticsDirt = OpticsDirt(),  # noqa: B008 (frozen)
+) -> Comparison:
     """Match images by serial number and port, else by file name, and their marks by place.
+
+    ``dirt`` says when a mark lies on a spot on the optics that only the other batch knows.
 
     Of several old images with the same key the one of the same file name counts, else the last. Only what concerns the
     marks is kept in memory.
@@ -99,12 +106,16 @@ def compare(old: Iterable[InspectionRecord], new: Iterable[InspectionRecord], ol
         same_name = [number for number in found if earlier[number].image_filename == record.image_filename]
         number = (same_name or found)[-1]
         used.add(number)
-        faces.append(compare_faces(earlier[number], record))
+        faces.append(compare_faces(earlier[number], record, dirt))
     only_old = (record.image_filename for number, record in enumerate(earlier) if number not in used)
     return Comparison(str(old_folder), tuple(faces), tuple(only_old), tuple(only_new))
 
 
-def compare_faces(old: InspectionRecord, new: InspectionRecord) -> FaceComparison:
+def compare_faces(
+    old: InspectionRecord,
+    new: InspectionRecord,
+    dirt: OpticsDirt = OpticsDirt(),  # noqa: B008 (frozen)
+) -> FaceComparison:
     """What became of the marks of one face, as far as both pictures were inspected there."""
     face = FaceComparison(
         _title(new), old.image_filename, new.image_filename, old.status, new.status, problem=_problem(old, new)
@@ -112,8 +123,8 @@ def compare_faces(old: InspectionRecord, new: InspectionRecord) -> FaceCompariso
     if face.problem:
         return face
     old_unit, new_unit = _units(old, new)
-    old_marks = [d for d in _on_the_face(old, new) if _is_inspected(new, d.radius_px * old_unit / new_unit)]
-    new_marks = [d for d in _on_the_face(new, old) if _is_inspected(old, d.radius_px * new_unit / old_unit)]
+    old_marks = [d for d in _on_the_face(old, new, dirt) if _is_inspected(new, d.radius_px * old_unit / new_unit)]
+    new_marks = [d for d in _on_the_face(new, old, dirt) if _is_inspected(old, d.radius_px * new_unit / old_unit)]
     radius = new.fiber.cladding.mean_radius_px * new_unit
     matching = match_marks(Marks.of(old_marks, old_unit), Marks.of(new_marks, new_unit), radius)
     kept_old, kept_new = ({pair[side] for pair in matching.pairs} for side in (0, 1))
@@ -186,22 +197,17 @@ def _units(old: InspectionRecord, new: InspectionRecord) -> tuple[float, float]:
     return 1 / old.fiber.cladding.mean_radius_px, 1 / new.fiber.cladding.mean_radius_px
 
 
-def _on_the_face(record: InspectionRecord, other: InspectionRecord) -> list[Defect]:
+def _on_the_face(record: InspectionRecord, other: InspectionRecord, dirt: OpticsDirt) -> list[Defect]:
     """The marks of a record without those where the other one knows dirt on the optics, at this place of the picture.
 
     The dirt may be known from one of both batches only: few images prove nothing.
     """
-    same_camera = (record.image_width_px, record.image_height_px) == (other.image_width_px, other.image_height_px)
-    dirt = [defect for defect in other.defects if defect.on_optics] if same_camera else []
-
-    def is_dirt(mark: Defect) -> bool:
-        return any(
-            math.hypot(mark.centroid_x_px - spot.centroid_x_px, mark.centroid_y_px - spot.centroid_y_px)
-            <= 0.5 * min(mark.diameter_px, spot.diameter_px) + DIRT_POSITION_PX
-            for spot in dirt
-        )
-
-    return [mark for mark in record.counted_defects if not is_dirt(mark)]
+    size = other.image_width_px, other.image_height_px
+    known = (d for d in other.defects if d.on_optics)  # as its batch did not count them
+    spots = [OpticsSpot(d.centroid_x_px, d.centroid_y_px, d.diameter_px, d.polarity, (), *size) for d in known]
+    shape = record.image_height_px, record.image_width_px
+    marked = with_optics_marked(record.counted_defects, shape, spots, replace(dirt, count=False))
+    return [mark for mark in marked if not mark.on_optics]
 
 
 def _is_inspected(record: InspectionRecord, radius_px: float) -> bool:

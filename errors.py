@@ -95,6 +95,12 @@ class OutputError(BlinkError):
     exit_code = ExitCode.OUTPUT_UNUSABLE
 
 
+def cannot_write(path: object, error: OSError) -> OutputError:
+    """The failure to write a file or folder; its remedy names no option, as the programs have different ones."""
+    remedy = "Check free space and permissions, or choose another folder."
+    return OutputError(f"Cannot write {path}: {error.strerror or error}.", remedy)
+
+
 class WorkersFailed(BlinkError):  # noqa: N818
     """The processes that should inspect the images cannot be started."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
-from cli.arguments import Parser, count, path
+from cli.arguments import Parser, add_screen_options, count, path
 from errors import ExitCode, UsageError, refuse_to_start
 
 try:
@@ -110,8 +110,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--repeat", action="store_true", help="compare the images of one and the same end face")
     add("--drift", action="store_true", help=f"disturb {DRIFT_IMAGES} of the images more and more (takes many minutes)")
     add("--overwrite", action="store_true", help="replace the evaluation in OUT")
-    add("-q", "--quiet", action="store_true", help="no warnings and no progress bar")
-    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    add_screen_options(parser, quiet="no warnings and no progress bar")
     options = parser.parse_args(None if argv is None else list(argv))
     options.argv = sys.argv[1:] if argv is None else list(argv)
     if options.folder is None:
@@ -155,7 +154,7 @@ def assess_profiles(
     for text in dict.fromkeys(text for settings in every for text in batch_warnings(settings, now)):
         logger.warning("%s", text)
     tasks = [Task(truth, settings, options.limit_radius) for settings in every for truth in truths]
-    with progress_bar(console, len(tasks), wanted=not options.quiet) as advance:
+    with progress_bar(console, len(tasks), wanted=not (options.no_progress or options.quiet)) as advance:
         results = assess_all(tasks, jobs=options.jobs, on_finished=lambda result: advance(result.name))
     for result in results:
         if result.problem:
@@ -187,7 +186,8 @@ def add_drift(
 ) -> None:
     """--drift: the first profile on pictures that are disturbed more and more."""
     changes = 1 + sum(not change.is_identity for change in default_disturbances())
-    with progress_bar(console, min(DRIFT_IMAGES, len(truths)) * changes, wanted=not options.quiet) as advance:
+    total, wanted = min(DRIFT_IMAGES, len(truths)) * changes, not (options.no_progress or options.quiet)
+    with progress_bar(console, total, wanted=wanted) as advance:
         drift = run_drift(
             truths,
             settings,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from batchwide.optics_dirt import OpticsEvidence, OpticsSpot, with_optics_marked
+from batchwide.optics_dirt import OpticsEvidence, OpticsSpot, spot_sentence, with_optics_marked
 from batchwide.same_face import Faces, SameFace
 from records import InspectionRecord
 from settings import OpticsDirt, SameFaceSettings
@@ -21,6 +21,7 @@ __all__ = [
     "find_spots",
     "flagged_otherwise",
     "in_short",
+    "optics_sentences",
     "sentences",
 ]
 
@@ -32,6 +33,7 @@ class BatchFindings:
     optics: tuple[OpticsSpot, ...] = ()
     same_faces: tuple[SameFace, ...] = ()
     marginal: tuple[str, ...] = ()  # whose verdict would turn within the uncertainty of a size
+    optics_counted: bool = True  # whether marks on the optics are counted like any other
 
 
 def find_in_batch(
@@ -47,7 +49,8 @@ def find_in_batch(
             faces.add(record.image_filename, record.fingerprint, record.content_sha256)
         if record.marginal:
             marginal.append(record.image_filename)
-    return BatchFindings(evidence.spots(optics), faces.groups(same_face.min_similarity), tuple(marginal))
+    same_faces = faces.groups(same_face.min_similarity)
+    return BatchFindings(evidence.spots(optics), same_faces, tuple(marginal), optics_counted=optics.count)
 
 
 def find_spots(records: Iterable[InspectionRecord], settings: OpticsDirt) -> tuple[OpticsSpot, ...]:
@@ -69,14 +72,14 @@ def flagged_otherwise(
             yield record
 
 
-def sentences(findings: BatchFindings, settings: OpticsDirt) -> Iterator[str]:
-    """The findings in words, one sentence each, for log and screen."""
-    treatment = "counted like any other" if settings.count else "not counted"
-    for spot in findings.optics:
-        yield (
-            f"Dirt on the optics at ({spot.x_px:.0f}, {spot.y_px:.0f}) px, {spot.diameter_px:.0f} px across,"
-            f" {spot.polarity}, in {len(spot.images)} images: marks there are {treatment}. Clean the camera."
-        )
+def optics_sentences(findings: BatchFindings) -> list[str]:
+    """A sentence on each spot on the optics, the same in every report."""
+    return [spot_sentence(spot, is_counted=findings.optics_counted) for spot in findings.optics]
+
+
+def sentences(findings: BatchFindings) -> Iterator[str]:
+    """The findings in words, for the log."""
+    yield from optics_sentences(findings)
     for face in findings.same_faces:
         yield f"The same end face, similarity {face.similarity:.2f}: {', '.join(face.images)}."
     if findings.marginal:
@@ -87,8 +90,10 @@ def in_short(findings: BatchFindings) -> Iterator[str]:
     """The findings for the closing summary: a line for each kind."""
     if (count := len(findings.marginal)) > 0:
         yield "1 verdict is marginal" if count == 1 else f"{count} verdicts are marginal"
-    if (count := len(findings.optics)) > 0:
-        yield f"{count} spot{'s lie' if count > 1 else ' lies'} on the optics: clean the camera"
+    if (count := len(findings.optics)) == 1:
+        yield from optics_sentences(findings)
+    elif count > 1:
+        yield f"Dirt on the optics at {count} places, which the log names. Clean the camera."
     if (count := len(findings.same_faces)) > 0:
         faces = "1 end face is" if count == 1 else f"{count} end faces are"
         yield f"{faces} in several images; the log names them"

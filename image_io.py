@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from errors import MissingDependency, OutputError, UnreadableImage
+from errors import MissingDependency, UnreadableImage, cannot_write
 from image_headers import TIFF_STARTS, count_pages, has_broken_deflate, is_cut_png, size_px
 from png_encoding import encode_png
 
@@ -207,10 +207,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            "Check free space and permissions, or choose another -o.",
-        ) from error
+        raise cannot_write(path, error) from error
 
 
 def _decode_quietly(data: bytes, is_jpeg: bool) -> tuple[np.ndarray | None, list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import process_setup  # noqa: F401  before NumPy is loaded
-from cli.arguments import Parser, count, diameter_um, name_of_person, path
+from cli.arguments import Parser, add_screen_options, count, diameter_um, name_of_person, path
 from errors import ExitCode, NoImagesError, UsageError, refuse_to_start
 
 try:
@@ -124,11 +124,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dry-run", action="store_true", help="say what would be done, and write nothing")
     add("--check-config", action="store_true", help="check config.json and calibration.json, and stop")
     add("--exit-zero", action="store_true", help="exit with 0 although images failed inspection or were not graded")
-    add("--no-progress", action="store_true", help="no progress bar")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every step on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    add_screen_options(parser)
     options = parser.parse_args(None if argv is None else list(argv))
     options.argv = sys.argv[1:] if argv is None else list(argv)
     if options.watch and (options.dry_run or options.check_config):

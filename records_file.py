@@ -24,7 +24,7 @@ from errors import OutputError
 from records import InspectionRecord
 
 logger = logging.getLogger("dscope.results")
-_REMEDY = "Check free space and permissions, or choose another -o."
+_REMEDY = "Check free space and permissions, or choose another folder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +163,27 @@ def stream_records(path: Path) -> Iterator[InspectionRecord]:
             yield InspectionRecord.from_dict(json.loads(file.read(size)))
 
 
+def has_records(path: Path) -> bool:
+    """Whether a results.jsonl holds a complete record; it is only read. Raises :class:`OutputError`."""
+    with _as_output_error(path, "read"), open(path, "rb") as file:
+        return any(line.endswith(b"\n") and _record_in(line) is not None for line in file)
+
+
 def _whole_lines(file: BinaryIO, name: str) -> Iterator[tuple[InspectionRecord | None, int]]:
     """Every line's record, None where it is none, with the line's size in bytes; not a last one that is torn."""
     for number, line in enumerate(file, start=1):
-        record = None
-        with contextlib.suppress(ValueError):
-            found = InspectionRecord.from_dict(json_text.parse(line))
-            record = found if found.image_path else None
+        record = _record_in(line)
         if record is None:
             logger.warning("%s, line %d is not a complete record: skipped.", name, number)
         if line.endswith(b"\n"):
             yield record, len(line)
+
+
+def _record_in(line: bytes) -> InspectionRecord | None:
+    with contextlib.suppress(ValueError):
+        record = InspectionRecord.from_dict(json_text.parse(line))
+        return record if record.image_path else None
+    return None
 
 
 def _line(record: InspectionRecord) -> bytes:
@@ -188,7 +198,7 @@ def _as_output_error(path: Path, verb: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise OutputError(
-            f"{path} is no longer there: its folder was removed or replaced.", "Start again, or choose another -o."
+            f"{path} is no longer there: its folder was removed or replaced.", "Start again, or choose another folder."
         ) from error
     except OSError as error:
         raise OutputError(f"Cannot {verb} {path}: {error.strerror or error}.", _REMEDY) from error

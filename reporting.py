@@ -28,7 +28,7 @@ import numpy as np
 
 import json_text
 from comparison import Comparison
-from errors import MissingDependency, OutputError, UnreadableImage
+from errors import MissingDependency, OutputError, UnreadableImage, cannot_write
 from findings import BatchFindings
 from image_io import read_picture, write_bytes, write_png
 from output_names import (
@@ -284,17 +284,11 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
-        raise _output_error(path, error) from error
-
-
-def _output_error(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"Cannot write {path}: {error.strerror or error}.", "Check free space and permissions, or choose another -o."
-    )
+        raise cannot_write(path, error) from error

@@ -50,6 +50,22 @@ def with_optics_marked(
     return tuple(replace(d, on_optics=any(_lies_on(d, spot, settings) for spot in here)) for d in defects)
 
 
+def spot_sentence(spot: OpticsSpot, *, is_counted: bool) -> str:
+    """What every report says about a spot; ``is_counted`` are the marks there."""
+    images = f"{len(spot.images)} image{'s' * (len(spot.images) != 1)}"
+    return (
+        f"Dirt on the optics at ({spot.x_px:.0f}, {spot.y_px:.0f}) px: a {spot.polarity} spot,"
+        f" {spot.diameter_px:.0f} px across, in {images}. Marks there are"
+        f" {'counted like any other' if is_counted else 'not counted'}. Clean the camera."
+    )
+
+
+def left_out_text(record: InspectionRecord) -> str:
+    """What every report says about the marks of an image that are not counted; "" where all are."""
+    count = len(record.defects) - len(record.counted_defects)
+    return f"{count} mark{'s' * (count != 1)} on the optics, neither counted nor judged" if count else ""
+
+
 def _lies_on(defect: Defect, spot: OpticsSpot, settings: OpticsDirt) -> bool:
     away_px = math.hypot(defect.centroid_x_px - spot.x_px, defect.centroid_y_px - spot.y_px)
     return (

@@ -48,6 +48,24 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"Unknown option {unknown}.", hint)
 
 
+def add_screen_options(
+    parser: argparse.ArgumentParser,
+    *,
+    has_progress: bool = True,
+    verbose: str = "every step on the screen",
+    quiet: str = "only errors on the screen",
+) -> None:
+    """Add what every command line has: ``--no-progress`` where there is a bar, ``-v`` or ``-q``, ``--version``."""
+    from cli.run_info import VERSION  # late: worker processes import this file, and need nothing of that one
+
+    if has_progress:
+        parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", help=verbose)
+    loudness.add_argument("-q", "--quiet", action="store_true", help=quiet)
+    parser.add_argument("--version", action="version", version=f"D-Scope Blink {VERSION}")
+
+
 def size(text: str) -> float:
     """A finite number above zero, with a decimal point or comma."""
     try:

@@ -26,11 +26,11 @@ def report_batch(
     records, limits = results.records, config.optics_dirt
     found = findings.find_in_batch(records(), limits, config.same_face)
     remarks, compared = [*findings.in_short(found)], None
-    for text in findings.sentences(found, limits):
+    for text in findings.sentences(found):
         logger.info("%s", text)
     if old_output is not None:
         earlier = stream_records(old_output / RESULTS_FILE)
-        compared = comparison.compare(earlier, records(), old_output)
+        compared = comparison.compare(earlier, records(), old_output, limits)
         logger.info("%s", comparison.by_class(compared))
         remarks.append(comparison.in_short(compared))
     reporting.write_batch_reports(folder, records, found, compared, options)

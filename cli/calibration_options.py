@@ -7,7 +7,7 @@ import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.arguments import Parser, count, diameter_um, size
+from cli.arguments import Parser, add_screen_options, count, diameter_um, size
 from cli.arguments import path as path_argument
 from cli.image_files import same_file_key
 from errors import UsageError
@@ -57,8 +57,7 @@ def parse_arguments(argv: Sequence[str] | None, *, default_output: Path, default
     add("--save-user-set", action="store_true", help="store the camera's settings as its power-on default (UserSet1)")
     add("--operator", default=None, metavar="NAME", help="who calibrates, for the history (default: the user's name)")
     add("--note", default="", help="kept in the file, for example the objective used")
-    add("-v", "--verbose", action="store_true", help="every step on the screen")
-    add("-q", "--quiet", action="store_true", help="only errors on the screen")
+    add_screen_options(parser, has_progress=False)
     return _checked(parser.parse_args(argv))
 
 

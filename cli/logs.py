@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from errors import OutputError
+from errors import cannot_write
 
 logger = logging.getLogger("dscope")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+def one_line(text: str) -> str:
+    """The text with control characters escaped, as file names may hold them: it is one line, and no terminal obeys."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _LineFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return one_line(super().formatMessage(record))
 
 
 class _ScreenHandler(logging.Handler):
@@ -27,7 +39,7 @@ class _ScreenHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         style = _STYLES.get(record.levelno, "")
         prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
-        self.console.print(Text(prefix + record.getMessage(), style), soft_wrap=True, highlight=False)
+        self.console.print(Text(prefix + one_line(record.getMessage()), style), soft_wrap=True, highlight=False)
 
 
 class _FileHandler(logging.FileHandler):
@@ -35,6 +47,10 @@ class _FileHandler(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         pass
+
+    def close(self) -> None:
+        with suppress(OSError):  # of what could not be written, which must not hide why the run ends
+            super().close()
 
 
 @contextmanager
@@ -53,13 +69,13 @@ def logging_to_screen(console: Console, level: int) -> Iterator[None]:
 
 @contextmanager
 def logging_to_file(folder: Path) -> Iterator[Path]:
-    """Append all log records to ``inspection_YYYY-MM-DD.log`` in ``folder``; raises :class:`OutputError`."""
+    """Append all log records to ``inspection_YYYY-MM-DD.log`` in ``folder``; raises :class:`errors.OutputError`."""
     path = folder / f"inspection_{datetime.now():%Y-%m-%d}.log"
     try:
         handler = _FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.", "Choose another -o.") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        raise cannot_write(path, error) from error
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logger.addHandler(handler)
     try:
         yield path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli.file_lock import take_lock
 from cli.image_files import possible_result_names
-from errors import OutputError
+from errors import OutputError, cannot_write
 from output_names import BATCH_FILES, DETAIL_ENDINGS, DETAILS_FOLDER, RESULTS_FILE
 from records_file import ResultsFile
 
@@ -49,9 +49,7 @@ def create(folder: Path) -> None:
             probe.write_bytes(b"")
             probe.unlink()
     except OSError as error:
-        raise OutputError(
-            f"Cannot write to {folder}: {error.strerror or error}.", "Check its permissions, or choose another -o."
-        ) from error
+        raise cannot_write(folder, error) from error
 
 
 def start_over(folder: Path, images: Iterable[Path]) -> None:
@@ -108,12 +106,12 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         file = open(path, "ab")  # noqa: SIM115 (an error of the block is not one of the lock)
     except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.", "Choose another -o.") from error
+        raise cannot_write(path, error) from error
     with file:
         if not take_lock(file.fileno()):
-            raise OutputError(f"Another run is writing to {folder}.", "Wait for its end, or choose another -o.")
+            raise OutputError(f"Another run is writing to {folder}.", "Wait for its end, or choose another folder.")
         yield
 
 
 def _cannot_remove(error: OSError) -> OutputError:
-    return OutputError(f"Cannot remove old results: {error}.", "Choose another -o.")
+    return OutputError(f"Cannot remove old results: {error}.", "Check the permissions, or choose another folder.")

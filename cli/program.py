@@ -27,8 +27,7 @@ def run_program(
     escape_what_cannot_be_shown()
     try:
         options = parse(argv)
-        verbose = getattr(options, "verbose", False)
-        level = logging.INFO if verbose else logging.ERROR if options.quiet else logging.WARNING
+        level = logging.INFO if options.verbose else logging.ERROR if options.quiet else logging.WARNING
         console = Console(stderr=True)
         with logging_to_screen(console, level):
             return int(work(options, console))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded
-from cli.arguments import Parser, count, path
+from cli.arguments import Parser, add_screen_options, count, path
 from errors import ExitCode, NoImagesError, refuse_to_start
 
 try:
@@ -19,7 +19,7 @@ try:
 
     import comparison
     import reporting
-    from cli import output_folder, run_info
+    from cli import output_folder
     from cli.batch_reports import report_batch
     from cli.image_reports import ImageReports, worthwhile_jobs, write_image_reports
     from cli.interrupts import StopRequest
@@ -29,7 +29,7 @@ try:
     from config_loader import load_config
     from output_names import DETAILS_FOLDER, RESULTS_FILE
     from plain_data import build
-    from records_file import ResultsFile
+    from records_file import ResultsFile, has_records
     from settings import Config, OpticsDirt, SameFaceSettings
     from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
@@ -60,11 +60,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--compare", type=path, metavar="OLD_OUTPUT", help="say what became of every mark since an earlier inspection")
     add("--jobs", type=count, metavar="N", help="work on N images at once (default: one per core)")
     add("-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="colours; default: config.json")
-    add("--no-progress", action="store_true", help="no progress bar")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every step on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    add_screen_options(parser)
     return parser.parse_args(argv)
 
 
@@ -80,8 +76,6 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     with output_folder.locked(folder), logging_to_file(folder), StopRequest() as stop:
         output_folder.remove_partial_files(folder)
         results = ResultsFile(folder / RESULTS_FILE)
-        if not len(results):
-            raise NoImagesError(f"{folder / RESULTS_FILE} holds no complete record.", "Inspect the images again.")
         logger.info("Rebuilding the reports in %s", folder)
         each = ImageReports(folder / DETAILS_FOLDER, options.pdf, config.reporting)
         jobs = worthwhile_jobs(options.jobs or available_cores(), len(results))
@@ -101,6 +95,8 @@ def check_results(folder: Path) -> None:
     """Raise :class:`NoImagesError` where there are no results: nothing must be made in another folder."""
     if not (folder / RESULTS_FILE).is_file():
         raise NoImagesError(f"There is no {RESULTS_FILE} in {folder}.", "Name the OUTPUT of an inspection.")
+    if not has_records(folder / RESULTS_FILE):
+        raise NoImagesError(f"{folder / RESULTS_FILE} holds no complete record.", "Inspect the images again.")
 
 
 def as_inspected(folder: Path, config: Config) -> Config:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
-from cli.arguments import Parser, count, diameter_um, path
+from cli.arguments import Parser, add_screen_options, count, diameter_um, path
 from errors import ExitCode, NoImagesError, UsageError, refuse_to_start
 
 try:
@@ -29,7 +29,7 @@ try:
         from cli.job_settings import choose_settings
         from cli.output_folder import locked
         from cli.program import run_program
-        from cli.run_info import VERSION, settings_hash
+        from cli.run_info import settings_hash
         from cli.screen import progress_bar, say
         from config_loader import load_config
         from inspection import InspectionSettings
@@ -119,11 +119,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--core-um", type=diameter_um, metavar="D", help="core diameter in micrometres")
     add("--cladding-um", type=diameter_um, metavar="D", help="cladding diameter in micrometres")
     add("--jobs", type=count, metavar="N", help="processes (default: one per core)")
-    add("--no-progress", action="store_true", help="no progress bar")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every step on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {VERSION}")
+    add_screen_options(parser)
     options = parser.parse_args(None if argv is None else list(argv))
     if not options.inputs:
         raise UsageError("Name the folder RAW with the images.", "See: python -m learning.build_dataset --help")

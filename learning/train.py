@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import process_setup  # noqa: F401  before NumPy is loaded, as in main.py
-from cli.arguments import Parser, count, path, size
+from cli.arguments import Parser, add_screen_options, count, path, size
 from errors import ExitCode, MissingDependency, OutputError, UsageError, refuse_to_start
 
 try:
@@ -24,7 +24,6 @@ try:
     from cli.interrupts import StopRequest
     from cli.output_folder import locked
     from cli.program import run_program
-    from cli.run_info import VERSION
     from cli.screen import progress_bar, say
     from config_loader import load_config
     from learning.training_job import BEST, CONFUSION, CURVES, LAST, ONNX, RUN, Outcome, TrainingJob
@@ -126,11 +125,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     again.add_argument("--resume", action="store_true", help="go on with the training in MODEL")
     again.add_argument("--overwrite", action="store_true", help="replace the training in MODEL")
     add("-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside main.py")
-    add("--no-progress", action="store_true", help="no progress bar")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every epoch on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {VERSION}")
+    add_screen_options(parser, verbose="every epoch on the screen")
     options = parser.parse_args(None if argv is None else list(argv))
     known = TASKS[options.task].architectures
     if options.arch is not None and options.arch not in known:

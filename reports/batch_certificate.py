@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from findings import BatchFindings
+from findings import BatchFindings, optics_sentences
 from records import FAIL, LOCALIZATION_FAILED, PASS, STATUSES, UNREADABLE, InspectionRecord
 from reports.certificate import SHADE, STATUS_COLORS, begin, date_of, facts, rules_text, signature
 from reports.pages import Column, Flow, Row, pdf_bytes, shortened
@@ -161,18 +161,17 @@ def _shade(status: str) -> str:
 
 def _add_findings(flow: Flow, found: BatchFindings) -> None:
     """What only the whole batch tells, in short."""
-    lines = [
-        f"A spot at x {spot.x_px:.0f}, y {spot.y_px:.0f} px in {len(spot.images)} images lies on the optics."
-        for spot in found.optics[:_MOST_FINDINGS]
-    ]
+    spots, lines = optics_sentences(found)[:_MOST_FINDINGS], []
     if found.marginal:
         names = ", ".join(found.marginal[:_MOST_FINDINGS])
         rest = len(found.marginal) - _MOST_FINDINGS
         lines.append(f"Marginal verdicts, to be looked at again: {names}{f' and {rest} more' if rest > 0 else ''}.")
     lines += [f"The same end face: {', '.join(same.images)}" for same in found.same_faces[:_MOST_FINDINGS]]
     more = max(0, len(found.optics) - _MOST_FINDINGS) + max(0, len(found.same_faces) - _MOST_FINDINGS)
-    if lines:
+    if spots or lines:
         flow.title("Findings")
+        for sentence in spots:
+            flow.paragraph(sentence, size=8.5)
         for line in lines:
             flow.line(line, size=8.5)
         if more:

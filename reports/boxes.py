@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from batchwide.optics_dirt import left_out_text
 from records import LOCALIZATION_FAILED, Ellipse, InspectionRecord
 from reports.drawing import BLACK, PANEL, WHITE, Color, TextStyle, bgr, draw_text, fill_box, plain, shortened, wrapped
 from reports.layout import Box
@@ -85,8 +86,7 @@ def stamp_box(
     if record.serial_number:
         part = f"SN {record.serial_number}{', port ' * bool(record.port)}{record.port}"
         lines += wrapped(plain(part), width_px, style)
-        if count < len(record.defects):
-            lines.append(f"{len(record.defects) - count} more on the optics, not counted")
+    lines += wrapped(left_out_text(record), width_px, style)
     for reason in record.reasons[:_MAX_REASONS]:
         lines += wrapped(plain(reason), width_px, style)
     if len(record.reasons) > _MAX_REASONS:

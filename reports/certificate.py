@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 
+from batchwide.optics_dirt import left_out_text
 from records import FAIL, PASS, Defect, InspectionRecord, Provenance
 from reports.annotate import worst_first
 from reports.pages import (
@@ -227,9 +228,8 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
             flow.line(f"and {len(texts) - _ALWAYS_READ} more", size=8.5)
     if record.status == PASS and not record.reasons:
         flow.paragraph("No rule is violated.", size=8.5)
-    if left_out := len(record.defects) - count:
-        marks = f"{left_out} mark{'' if left_out == 1 else 's'}"
-        flow.paragraph(f"{marks} on the optics, neither counted nor judged.", size=8.5)
+    if left_out := left_out_text(record):
+        flow.paragraph(f"{left_out}.", size=8.5)
     if record.marginal:
         flow.paragraph("The verdict is marginal: it would turn within the uncertainty of a size.", size=8.5, bold=True)
     if any(defect.marginal for defect in record.counted_defects):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comparison import Comparison, FaceComparison
-from findings import BatchFindings
+from findings import BatchFindings, optics_sentences
 from output_names import details_endings
 from records import CLASS_LETTERS, DEFECT_CLASSES, STATUSES, TOO_BLURRED, ZONE_NAMES, Defect, InspectionRecord
 
@@ -169,10 +169,10 @@ def _findings(found: BatchFindings) -> dict[str, Any]:
                 "x": _number(spot.x_px, 1),
                 "y": _number(spot.y_px, 1),
                 "diameter": _number(spot.diameter_px, 1),
-                "polarity": spot.polarity,
+                "sentence": sentence,
                 "images": [shown(name) for name in spot.images],
             }
-            for spot in found.optics
+            for spot, sentence in zip(found.optics, optics_sentences(found), strict=True)
         ],
         "sameFaces": [
             {"images": [shown(name) for name in same.images], "similarity": _number(same.similarity, 3)}

@@ -13,7 +13,7 @@ from report_samples import REPORTING, failed_inspection, make_defect, make_inspe
 
 import reporting
 from errors import OutputError
-from findings import BatchFindings, find_in_batch
+from findings import BatchFindings, OpticsSpot, find_in_batch, sentences
 from records import FAIL, LOCALIZATION_FAILED, NAN, PASS, UNGRADED, UNREADABLE, Provenance, Scale
 from reports import batch_certificate, certificate
 from reports.pages import BOTTOM_PT, MARGIN_PT, RIGHT_PT, Box, Picture, Text, pdf_bytes, printable, text_width, wrapped
@@ -264,3 +264,12 @@ def test_marks_on_the_optics_are_owned_up_to_but_not_counted():
     assert "Verdict: PASS; no marks found" in shown
     assert "1 mark on the optics, neither counted nor judged." in shown
     assert "on the optics" not in said(certificate.lay_out(a_record(make_defect(1), status=PASS)))
+
+
+def test_a_spot_on_the_optics_is_described_as_in_the_log():
+    spot = OpticsSpot(360.4, 280.0, 12.0, "dark", ("a.png", "b.png"))
+    found = BatchFindings((spot,), optics_counted=False)
+    (sentence,) = sentences(found)
+    assert "not counted" in sentence
+    flow, _ = batch_certificate.lay_out(lambda: [a_record()], found)
+    assert sentence in " ".join(texts(flow))

@@ -21,6 +21,7 @@ from records import LOCALIZATION_FAILED, UNGRADED, Scale
 from records_file import ResultsFile, stream_records
 from reports.comparison_table import COMPARISON_COLUMNS, comparison_table
 from reports.tables import csv_bytes
+from settings import OpticsDirt
 
 PITS = [
     (20.0, 5.0, 4.0),
@@ -144,6 +145,13 @@ def test_marks_on_the_optics_are_on_no_face():
     assert changes([dirt], []) == []
     assert changes([dirt], [same_place]) == changes([same_place], [dirt]) == []  # known from one of both batches only
     assert changes([dirt], [pit(*PITS[1], x_px=80.0)]) == [NEW]
+    assert changes([dirt], [replace(same_place, polarity="bright")]) == [NEW]
+    larger = (*PITS[0][:2], 3 * PITS[0][2])
+    assert changes([dirt], [pit(*larger)]) == [NEW]  # dirt hides no larger mark
+    aside = pit(*PITS[0], x_px=same_place.centroid_x_px + 6.0)
+    assert changes([dirt], [aside]) == [NEW]
+    wide = OpticsDirt(position_px=10.0)
+    assert compare_faces(face([dirt]), face([aside]), wide).marks == ()
     other_camera = replace(face([dirt]), image_width_px=1)
     assert [item.change for item in compare_faces(other_camera, face([same_place])).marks] == [NEW]
 

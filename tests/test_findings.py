@@ -43,7 +43,7 @@ def test_a_spot_that_stays_while_the_fibres_move_is_on_the_optics():
     assert (spot.x_px, spot.y_px) == pytest.approx(SPOT, abs=0.5)
     assert spot.images == tuple(record.image_filename for record in records) and spot.polarity == "dark"
     assert (spot.image_width_px, spot.image_height_px) == (WIDTH, HEIGHT)
-    assert "(330, 280) px" in next(sentences(find_in_batch(records, DIRT), DIRT))
+    assert "(330, 280) px" in next(sentences(find_in_batch(records, DIRT)))
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,20 @@ from records import (
     Scale,
 )
 from reports.annotate import MAX_LABELS, annotated_picture, label_text, worst_first
-from reports.boxes import horizontal_stretch, scale_bar
+from reports.boxes import horizontal_stretch, scale_bar, stamp_box
 from reports.drawing import TextStyle, View, bgr, padded_outline, plain, shortened, wrapped
 from reports.layout import Box, Canvas, Circle, LabelItem, leader_line, place_in_corner, place_labels
 from reports.polar_plot import name_boxes, polar_picture
 
 # --- the annotated picture -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("serial_number", ["", "SN 7"])
+def test_the_stamp_owns_up_to_marks_on_the_optics(serial_number):
+    changes = {"status": PASS, "serial_number": serial_number}
+    record = make_inspection(make_defect(1), make_defect(2, on_optics=True), **changes).record
+    lines = stamp_box(record, 1, REPORTING, TextStyle(0.5, 1), 2000).lines
+    assert "1 mark on the optics, neither counted nor judged" in lines and "1 defect" in lines
 
 
 @pytest.mark.parametrize(

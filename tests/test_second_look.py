@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -74,9 +75,11 @@ def run(*options, folder="out"):
 def test_counted_marks_are_named_only(dusty, capsys):
     assert run() == ExitCode.NOT_ALL_PASSED
     assert set(statuses().values()) == {FAIL} and dusty == list(range(COUNT))
-    assert "1 spot lies on the optics" in capsys.readouterr().out
     (log,) = Path("out").glob("inspection_*.log")
-    assert "Dirt on the optics at (360, 280) px" in log.read_text(encoding="utf-8")
+    sentence = re.search(r"Dirt on the optics at \(360, 280\) px: .*", log.read_text(encoding="utf-8"))[0]
+    assert sentence.endswith("in 6 images. Marks there are counted like any other. Clean the camera.")
+    assert sentence in capsys.readouterr().out
+    assert sentence in Path("out/report.html").read_text(encoding="utf-8")
 
 
 def test_uncounted_marks_decide_nothing_and_stay_in_the_tables(dusty, uncounted, capsys):
@@ -97,7 +100,7 @@ def test_rebuilt_reports_say_what_the_inspection_did(dusty, uncounted, caplog):
     with caplog.at_level("INFO", "dscope"):
         caplog.clear()
         assert report.main(["out", "--no-progress"]) == ExitCode.OK
-    assert "marks there are not counted" in caplog.text
+    assert "Marks there are not counted" in caplog.text
     Path("out/run.json").write_text(json.dumps({"config": {"optics_dirt": {"min_images": "x"}}}), encoding="utf-8")
     assert report.main(["out", "--no-progress"]) == ExitCode.OK
 

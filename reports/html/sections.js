@@ -36,9 +36,8 @@ function drawFindings() {
   const { optics, sameFaces } = DATA.findings;
   const items = [];
   for (const spot of optics) {
-    const size = spot.diameter === null ? "" : `, ${spot.diameter.toFixed(0)} px across`;
-    items.push(el("li", {}, el("b", { textContent: "Dirt on the optics: " }),
-      `a ${spot.polarity} spot at (${spot.x}, ${spot.y}) px${size}, in ${plural(spot.images.length, "image")}. It lies on the camera, not on a fibre: clean the optics. `, ...imageLinks(spot.images, "optics")));
+    const titleEnd = spot.sentence.indexOf(": ") + 2;
+    items.push(el("li", {}, el("b", { textContent: spot.sentence.slice(0, titleEnd) }), `${spot.sentence.slice(titleEnd)} `, ...imageLinks(spot.images, "optics")));
   }
   for (const face of sameFaces) {
     const how = face.similarity === 1 ? "the same picture" : `similarity ${face.similarity.toFixed(2)}`;
