@@ -20,7 +20,7 @@ from station.session import Message, Session
 logger = logging.getLogger("dscope.station")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
     """A measured target, not yet in force."""
 

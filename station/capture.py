@@ -11,11 +11,11 @@ import numpy as np
 
 from cli.image_files import ImageFile
 from configuration.name_pattern import serial_and_port
+from output_names import CAPTURES_FOLDER
 from png_encoding import encode_png
 from records import Inspection
 from station.setup import Setup
 
-CAPTURES_FOLDER = "captures"
 LONGEST_SERIAL = 80
 _LONGEST_LABEL = 40
 _SIGN = "SN"
@@ -23,7 +23,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _COMPRESSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Capture:
     """A frame (H, W) uint8 or uint16 with its PNG, when it was taken, and what it is inspected with."""
 
@@ -38,7 +38,7 @@ class Capture:
         return ImageFile(folder / CAPTURES_FOLDER / f"{name}.png", f"{name}.png", name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspected:
     """A capture with what the inspection found."""
 

@@ -13,8 +13,8 @@ from rich.console import Console
 import image_io
 from calibration import CONFIG_PATH
 from camera import runtime
-from cli import output_folder, run_info
-from cli.arguments import Parser, diameter_um, name_of_person, path, size
+from cli import output_folder
+from cli.arguments import Parser, add_screen_options, diameter_um, name_of_person, path, size
 from cli.image_files import find_images
 from cli.interrupts import StopRequest
 from cli.program import run_program
@@ -61,10 +61,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
     add("--operator", type=name_of_person, metavar="NAME", help="who inspects, for the reports")
     add("--seconds", type=size, default=4.0, metavar="S", help="how long each image of FOLDER is shown (4)")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="every step on the screen")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="only errors on the screen")
-    add("--version", action="version", version=f"D-Scope Blink {run_info.VERSION}")
+    add_screen_options(parser, has_progress=False)
     options = parser.parse_args(argv)
     options.argv = sys.argv[1:] if argv is None else list(argv)
     if options.plain and options.full_screen:

@@ -24,7 +24,7 @@ Action = Callable[[Feed], str]
 logger = logging.getLogger("dscope.station")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveView:
     """What the live picture shows: the newest sight, or why there is none, in words."""
 

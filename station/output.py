@@ -64,14 +64,19 @@ class Outputs:
         image = inspected.capture.image_file(place.output.folder.absolute(), serial)
         (image,) = (task.image for task in place.output.plan.tasks([image.path]))
         _make_folder(image.path.parent)
-        write_bytes(image.path, inspected.capture.png)
         serial, port = serial_of_record(serial, setup.config.file_names.pattern)
         found = inspected.inspection.record
         record = replace(found, image_filename=image.name, image_path=str(image.path), serial_number=serial, port=port)
         started_s = time.perf_counter() - found.processing_time_s
         inspection = replace(inspected.inspection, record=record)
-        record = batch.write_inspection(inspection, image, setup.job(place.output.folder), started_s)
-        place.output.results.append(record)
+        try:
+            write_bytes(image.path, inspected.capture.png)
+            record = batch.write_inspection(inspection, image, setup.job(place.output.folder), started_s)
+            place.output.results.append(record)
+        except OutputError:  # it may be saved under another name, or discarded: no picture stays without a record
+            with contextlib.suppress(OSError):
+                image.path.unlink(missing_ok=True)
+            raise
         place.unreported = True
         return record
 

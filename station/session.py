@@ -18,8 +18,9 @@ from typing import Any
 import batch
 from errors import BlinkError, describe
 from image_io import image_of_pixels
+from output_names import CAPTURES_FOLDER
 from records import InspectionRecord
-from station.capture import CAPTURES_FOLDER, Capture, Inspected, capture, tidy_serial
+from station.capture import Capture, Inspected, capture, tidy_serial
 from station.live import Live
 from station.output import Outputs
 from station.setup import Choice, Given, Setup, make_setup
@@ -153,7 +154,7 @@ class Session:
         if self._reporting is not None and self._reporting.done():
             reporting, self._reporting = self._reporting, None
             if error := reporting.exception():
-                self._failed(error)
+                self._complain(error)
         if answer := self.live.answer():
             self.say(answer)
         self._report_when_idle()
@@ -221,14 +222,17 @@ class Session:
 
     def _failed(self, error: BaseException) -> None:
         """A capture whose saving failed is there still, and can be saved again."""
-        if not isinstance(error, BlinkError):
-            logger.debug("The station's work ended by:", exc_info=error)
+        self._complain(error)
         self._then_next = False
-        self.say(describe(error)[0], is_warning=True)
         if self.phase is Phase.SAVING:
             self.phase = Phase.RESULT
         elif self.phase is Phase.INSPECTING:
             self._go_live()
+
+    def _complain(self, error: BaseException) -> None:
+        if not isinstance(error, BlinkError):
+            logger.debug("The station's work ended by:", exc_info=error)
+        self.say(describe(error)[0], is_warning=True)
 
     def _go_on(self, serial: str) -> None:
         self.serial = serial

@@ -13,7 +13,7 @@ import numpy as np
 
 import camera as basler
 from camera import Camera, CameraState
-from errors import CameraError
+from errors import CameraError, UnreadableImage
 from image_io import read_image
 from settings import CameraSettings
 
@@ -114,7 +114,11 @@ class FolderSource:
         """The image whose turn it is; raises :class:`errors.UnreadableImage`."""
         if self._grey is None or time.monotonic() >= self._shown_until_s:
             self._index, self._grey = (self._index + 1) % len(self._images), None
-            self._grey = read_image(self._images[self._index]).grey
+            path = self._images[self._index]
+            try:
+                self._grey = read_image(path).grey
+            except UnreadableImage as error:
+                raise UnreadableImage(f"{path.name}: {error.message}", error.remedy) from error
             self._shown_until_s = time.monotonic() + self._seconds
         return self._grey
 

@@ -41,7 +41,7 @@ class Light:
     warning: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sight:
     """One live frame and what is seen in it. Without a fibre ``reason`` says why, and the focus is NaN.
 

@@ -9,15 +9,19 @@ import contextlib
 import os
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install -r requirements-station.txt")
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="pip install -r requirements-station.txt, and see README.md", exc_type=ImportError
+)
 
 import faces
 import numpy as np
 from main_runs import ROOT, until
 
+import station.setup
 from errors import CameraError
 from records import PASS, Inspection, InspectionRecord
 from station import displays
@@ -77,15 +81,16 @@ def fake_inspection(status: str = PASS, *, wait: object = None):
 @contextlib.contextmanager
 def running(folder: Path, camera=None, *, given: Given = GIVEN, resume: bool = False, **choice: str):
     """A session in ``folder`` with a live picture; closed with the block."""
-    setup = make_setup(given, Choice(**choice))
-    live = Live(camera or FakeCamera(), setup.settings, retry_s=0.05)
-    session = Session(given, setup, Outputs(folder, given, [], resume=resume), live)
-    live.start()
-    try:
-        until(lambda: live.view.number > 0)
-        yield session
-    finally:
-        session.close()
+    with mock.patch.object(station.setup, "DEFAULT_PATH", folder.parent / "absent.json"):
+        setup = make_setup(given, Choice(**choice))
+        live = Live(camera or FakeCamera(), setup.settings, retry_s=0.05)
+        session = Session(given, setup, Outputs(folder, given, [], resume=resume), live)
+        live.start()
+        try:
+            until(lambda: live.view.number > 0)
+            yield session
+        finally:
+            session.close()
 
 
 def wait_for(session: Session, phase: Phase) -> None:

@@ -17,6 +17,7 @@ from errors import ExitCode
 from learning import build_dataset, train
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
+from station import command_line
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -29,7 +30,7 @@ def test_the_first_commands_need_nothing_but_python():
     assert "main.py samples" in run[0] and test[0].endswith("-m pytest")
 
 
-PROGRAMS = (main, evaluate, calibration, benchmark, report, build_dataset, train)
+PROGRAMS = (main, evaluate, calibration, benchmark, report, build_dataset, train, command_line)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda module: module.__name__)

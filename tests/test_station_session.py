@@ -130,6 +130,52 @@ def test_what_cannot_be_saved_is_not_lost(monkeypatch):
     assert len(results()) == 1
 
 
+@pytest.mark.usefixtures("quick")
+def test_no_picture_stays_of_what_could_not_be_saved(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OutputError("Cannot write a.png: No space left on device.", "Make room.")
+
+    monkeypatch.setattr(batch, "write_inspection", refuse)
+    with running(Path("out")) as session:
+        captured(session)
+        session.save()
+        wait_for(session, Phase.RESULT)
+        session.again()
+    assert not [*Path("out/captures").iterdir()] and results() == []
+
+
+def test_reports_that_fail_do_not_cost_the_next_capture(monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(batch, "inspect_bytes", fake_inspection(wait=released))
+    monkeypatch.setattr("station.session._IDLE_S", 0.0)
+    with running(Path("out")) as session:
+        released.set()
+        saved(session)
+        released.clear()
+        with monkeypatch.context() as context:
+            context.setattr("station.output.write_reports", broken_reports)
+            session.next()
+            session.poll()
+            session.capture()
+            until(lambda: session.poll() or "no room" in session.message.text)
+        assert session.phase is Phase.INSPECTING and session.message.is_warning
+        released.set()
+        wait_for(session, Phase.RESULT)
+
+
+def broken_reports(*args, **kwargs):
+    raise OutputError("There is no room.", "Make some.")
+
+
+def test_reports_are_brought_up_to_date_when_nobody_works(monkeypatch):
+    monkeypatch.setattr(batch, "inspect_bytes", fake_inspection())
+    monkeypatch.setattr("station.session._IDLE_S", 0.0)
+    with running(Path("out")) as session:
+        saved(session)
+        session.next()
+        until(lambda: session.poll() or Path("out/report.html").exists())
+
+
 def test_closing_in_mid_inspection_discards_it(monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(batch, "inspect_bytes", fake_inspection(wait=released))

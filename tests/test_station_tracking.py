@@ -13,6 +13,7 @@ from image_io import image_of_pixels
 from inspection import inspect_image
 from station import words
 from station.setup import Choice, make_setup
+from station.sources import FolderSource
 from station.tracking import Tracker
 
 SETTINGS = make_setup(GIVEN, Choice()).settings
@@ -147,4 +148,12 @@ def test_a_mistake_in_the_program_does_not_end_the_picture(tmp_path):
         camera.picture = "no picture"
         until(lambda: "Internal error" in session.live.view.trouble)
         camera.picture = GREY
+        until(lambda: session.live.view.sight is not None)
+
+
+def test_an_unreadable_image_of_a_folder_is_named_and_passed_over(tmp_path):
+    good = faces.write(tmp_path / "b.png", faces.clean_png())
+    bad = faces.write(tmp_path / "a.png", b"nothing")
+    with running(tmp_path / "out", FolderSource((bad, good), 60.0)) as session:
+        assert session.live.view.trouble.startswith("a.png: The file is not an image")
         until(lambda: session.live.view.sight is not None)

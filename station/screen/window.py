@@ -72,8 +72,13 @@ class StationWindow(QWidget):
             self.work.step(key)
 
     def _actions(self) -> Mapping[int, Callable[[], None]]:
-        key = Qt.Key
-        on_work = self._on_work
+        key, session, closing = Qt.Key, self.session, self.closing
+        again = {self.work: session.again, closing: self._discard_and_close}
+        save = {
+            self.work: session.save,
+            closing: self._save_and_close,
+            self.calibration: self.calibration.put_in_force,
+        }
         return {
             key.Key_F1: lambda: self.show_page(self.help),
             key.Key_F2: self.marks_switch.click,
@@ -83,22 +88,17 @@ class StationWindow(QWidget):
             key.Key_F5: self.part.fiber_type.showPopup,
             key.Key_F6: self.part.profile.showPopup,
             key.Key_F7: lambda: self.part.edit(self.part.operator),
-            key.Key_F8: lambda: on_work(self.session.again, self._discard_and_close),
-            key.Key_F9: lambda: on_work(self.session.save, self._save_and_close),
-            key.Key_F10: lambda: on_work(self.session.next, None),
+            key.Key_F8: lambda: self._do_on_page(again),
+            key.Key_F9: lambda: self._do_on_page(save),
+            key.Key_F10: lambda: self._do_on_page({self.work: session.next}),
             key.Key_F11: self.toggle_full_screen,
             key.Key_F12: lambda: self.show_page(self.settings),
         }
 
-    def _on_work(self, action: Callable[[], None], when_closing: Callable[[], None] | None) -> None:
+    def _do_on_page(self, actions: Mapping[QWidget, Callable[[], None]]) -> None:
         """What a key does depends on the page, so that none does anything that cannot be seen."""
-        page = self.pages.currentWidget()
-        if page is self.work:
+        if (action := actions.get(self.pages.currentWidget())) is not None:
             action()
-        elif page is self.closing and when_closing is not None:
-            when_closing()
-        elif page is self.calibration and action == self.session.save:
-            self.calibration.put_in_force()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Called by Qt: Ctrl+Q closes."""
