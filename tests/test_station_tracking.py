@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import faces
 import numpy as np
@@ -157,3 +159,10 @@ def test_an_unreadable_image_of_a_folder_is_named_and_passed_over(tmp_path):
     with running(tmp_path / "out", FolderSource((bad, good), 60.0)) as session:
         assert session.live.view.trouble.startswith("a.png: The file is not an image")
         until(lambda: session.live.view.sight is not None)
+
+
+@pytest.mark.parametrize("text", ["x" * 45, "a short text", "/a/path/without/any/place/where/a/line/may/end.png"])
+def test_long_words_may_be_broken_and_stay_the_same_words(text):
+    broken = words.breakable(text)
+    assert broken.replace("\u200b", "") == text
+    assert max(len(part) for part in re.split("[\u200b ]", broken)) <= 20
