@@ -23,7 +23,7 @@ from cli.output_folder import remove_details
 from cli.run_info import now
 from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, MissingDependency, ModelError, OutputError, UnreadableImage
-from image_io import file_bytes
+from image_io import DecodedImage, file_bytes
 from inspection import InspectionSettings, inspect_bytes
 from output_names import DETAILS_FOLDER
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
@@ -155,13 +155,17 @@ def read_in_time(path: Path, timeout_s: float) -> bytes:
     return contents[0]
 
 
-def inspect_safely(data: bytes, image: ImageFile, settings: InspectionSettings) -> Inspection:
+def inspect_safely(
+    data: bytes, image: ImageFile, settings: InspectionSettings, decoded: DecodedImage | None = None
+) -> Inspection:
     """Inspect one image; whatever goes wrong becomes a record that says so, with the traceback in the log file only.
 
-    Raises :class:`ModelError` and :class:`MissingDependency` where networks cannot be asked: not one image can, then.
+    ``decoded`` is what its ``data`` decode to, where that is known. Raises :class:`ModelError` and
+    :class:`MissingDependency` where networks cannot be asked: not one image can, then.
     """
+    known = {} if decoded is None else {"image": decoded}
     try:
-        return inspect_bytes(data, image.path, settings, name=image.name)
+        return inspect_bytes(data, image.path, settings, name=image.name, **known)
     except (MissingDependency, ModelError):
         raise
     except Exception as error:
@@ -209,13 +213,15 @@ def _not_inspected(image: ImageFile, settings: InspectionSettings, status: str, 
 def write_inspection(inspection: Inspection, image: ImageFile, job: Job, started: float) -> InspectionRecord:
     """Write the pictures and tables of one image; returns its record with what is known about the run.
 
-    ``started`` is the value of ``time.perf_counter`` when its inspection began. Raises :class:`OutputError`; a picture
-    that cannot be drawn is a warning in the record.
+    ``started`` is the value of ``time.perf_counter`` when its inspection began. A record without a serial number gets
+    that of the file's name. Raises :class:`OutputError`; a picture that cannot be drawn is a warning in the record.
     """
     output, details = job.output, job.output.folder / DETAILS_FOLDER
     inspected_s = time.perf_counter() - started
-    serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
-    record = dataclasses.replace(inspection.record, serial_number=serial, port=port)
+    record = inspection.record
+    if not record.serial_number:
+        serial, port = serial_and_port(image.path.stem, job.settings.config.file_names.pattern)
+        record = dataclasses.replace(record, serial_number=serial, port=port)
     inspection, warnings = dataclasses.replace(inspection, record=record), record.warnings
     if output.may_hold_results:
         remove_details(details, image.stem)

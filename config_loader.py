@@ -43,6 +43,12 @@ def load_config(path: str | Path, profile: str | None = None) -> Config:
     return _with_full_paths(config, path.parent)
 
 
+def profile_names(path: str | Path) -> tuple[str, ...]:
+    """The profiles of a config.json that :func:`load_config` accepts."""
+    data, _ = _read(Path(path))
+    return tuple(data["profiles"])
+
+
 def find_problems(data: Any, earlier: Sequence[Problem] = ()) -> list[Problem]:
     """Everything that is wrong with a config.json tree, one problem per JSON path, the ``earlier`` ones first."""
     with_profile = {**data, "profile": ""} if isinstance(data, dict) else data

@@ -13,7 +13,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -114,8 +114,14 @@ def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Dec
     warnings = [f"The decoder reported: {line}." for line in noise[:1]]
     if (pages := count_pages(data)) > 1:
         warnings.append(f"The file holds {pages} pages; only the first was inspected.")
+    image = image_of_pixels(pixels, name=name)
+    return replace(image, warnings=(*warnings, *image.warnings))
+
+
+def image_of_pixels(pixels: np.ndarray, *, name: str) -> DecodedImage:
+    """Pixels (H, W[, 1, 3 or 4]) uint8 or uint16 as the image that a file with them would be decoded to."""
     grey, notes = _to_grey(pixels)
-    return DecodedImage(name, grey, str(pixels.dtype), (*warnings, *notes))
+    return DecodedImage(name, grey, str(pixels.dtype), tuple(notes))
 
 
 def read_labels_png(path: Path | str) -> np.ndarray:

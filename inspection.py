@@ -83,12 +83,23 @@ class _Clock:
         logger.info("%s Complete. Duration: %.2fs", title, duration)
 
 
-def inspect_bytes(data: bytes, path: Path, settings: InspectionSettings, *, name: str) -> Inspection:
-    """Inspect an image file whose content has been read; one that cannot be decoded becomes a record that says why."""
+def inspect_bytes(
+    data: bytes,
+    path: Path,
+    settings: InspectionSettings,
+    *,
+    name: str,
+    image: image_io.DecodedImage | None = None,
+) -> Inspection:
+    """Inspect an image file whose content has been read; one that cannot be decoded becomes a record that says why.
+
+    ``image`` is what the content decodes to, where that is known.
+    """
     started = time.perf_counter()
     origin = {"image_path": str(path), "content_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        image = image_io.decode_image(data, name=name, max_pixels=settings.config.preprocessing.max_image_pixels)
+        limit = settings.config.preprocessing.max_image_pixels
+        image = image or image_io.decode_image(data, name=name, max_pixels=limit)
     except UnreadableImage as error:
         result = Inspection(_blank_record(name, settings, UNREADABLE, str(error)))
     else:

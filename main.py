@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -133,7 +132,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options.argv = sys.argv[1:] if argv is None else list(argv)
     if options.watch and (options.dry_run or options.check_config):
         raise UsageError("--watch does not go with --dry-run or --check-config.")
-    options.output = options.output or _default_output()
+    options.output = options.output or output_folder.new_name()
     if options.core_um and options.cladding_um and options.core_um >= options.cladding_um:
         raise UsageError(
             f"The core ({options.core_um:g} um) must be smaller than the cladding ({options.cladding_um:g} um)."
@@ -276,12 +275,6 @@ def report_dry_run(options: argparse.Namespace, settings: InspectionSettings, fo
     say(*found.paths, f"{images_in_words(len(found.paths))} would be inspected into {options.output}")
     say(*describe_settings(settings))
     return ExitCode.OK
-
-
-def _default_output() -> Path:
-    base = f"results_{datetime.now():%Y%m%d_%H%M%S}"
-    names = (base, *(f"{base}_{number}" for number in range(2, 1000)))
-    return Path(next(name for name in names if not os.path.lexists(name)))
 
 
 if __name__ == "__main__":

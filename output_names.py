@@ -23,6 +23,7 @@ BATCH_FILES = (
     RUN_FILE,
 )
 
+CAPTURES_FOLDER = "captures"  # frames that the station has saved
 DETAILS_FOLDER = "details"
 # what follows the result name of an image in there
 ANNOTATED_ENDING = "_annotated.png"

@@ -6,10 +6,10 @@ an :class:`errors.CameraError` (or :class:`errors.MissingDependency` without pyp
 
 from camera.exposure import ExposureGoal, ExposureResult, FrameSeen, Outcome
 from camera.exposure_search import auto_exposure
-from camera.grabbing import grab
+from camera.grabbing import full_scale, grab, streaming
 from camera.runtime import Camera, CameraInfo, find_cameras, open_camera
 from camera.series import capture
-from camera.setup import CameraState, configure, read_state, save_user_set
+from camera.setup import CameraState, configure, read_state, save_user_set, set_exposure_us, set_gain_db
 
 __all__ = [
     "Camera",
@@ -23,8 +23,12 @@ __all__ = [
     "capture",
     "configure",
     "find_cameras",
+    "full_scale",
     "grab",
     "open_camera",
     "read_state",
     "save_user_set",
+    "set_exposure_us",
+    "set_gain_db",
+    "streaming",
 ]

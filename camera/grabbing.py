@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,19 +41,27 @@ def grab(camera: Camera, timeout_s: float, average: int = 1) -> np.ndarray:
     return total.astype(frame.dtype)
 
 
+@contextlib.contextmanager
+def streaming(camera: Camera, timeout_s: float) -> Iterator[Callable[[], np.ndarray]]:
+    """Let the camera run while the block does: each call gives its newest frame, as :func:`grab` does."""
+    with _grabbing(camera, newest_only=True):
+        yield lambda: _good_frame(camera, timeout_s)
+
+
 def full_scale(pixel_format: str) -> int:
     """The largest grey level that :func:`grab` returns for this pixel format of the camera."""
     return 2 ** _BITS.get(pixel_format, 8) - 1
 
 
 @contextlib.contextmanager
-def _grabbing(camera: Camera) -> Iterator[None]:
+def _grabbing(camera: Camera, *, newest_only: bool = False) -> Iterator[None]:
     pylon = load_pylon()
+    strategy = pylon.GrabStrategy_LatestImageOnly if newest_only else pylon.GrabStrategy_OneByOne
     with explained(f"Camera {camera} cannot take images", camera):
         if not camera.device.IsOpen() and not camera.removed:
             # StartGrabbing would open it again, with whatever settings it wakes up with
             raise CameraError(f"Camera {camera} is closed.", "Start again.")
-        camera.device.StartGrabbing(pylon.GrabStrategy_OneByOne)
+        camera.device.StartGrabbing(strategy)
         try:
             yield
         finally:

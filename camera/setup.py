@@ -119,6 +119,14 @@ def set_exposure_us(camera: Camera, exposure_us: float) -> float:
     return _number(read_feature(camera, *EXPOSURE))
 
 
+def set_gain_db(camera: Camera, gain_db: float) -> tuple[str, ...]:
+    """Set the gain within the camera's limits; returns a sentence on whatever is not as it was asked."""
+    adjust = Adjuster(camera)
+    with explained(f"The gain of camera {camera} cannot be set", camera):
+        _set_gain(adjust, gain_db)
+    return tuple(adjust.differences)
+
+
 def save_user_set(camera: Camera) -> str:
     """Keep the present settings in the camera as UserSet1 and wake up with them; returns a sentence for the user.
 

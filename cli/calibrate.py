@@ -61,11 +61,24 @@ def calibrate(options: argparse.Namespace, *, parse: Callable[..., Any]) -> Exit
         content["image_size_px"] = None  # dots do not tell how large the picture was
     content = {**content, "date": now(), "operator": options.operator, "note": options.note}
     parse(json.dumps(content), source="The new calibration")
-    before = _write_all(options, content, found, picture)
+    before = _write_all(options.output, content, found, picture, report=options.report)
     for warning in content.get("warnings", ()):
         logger.warning("%s", warning)
     print(_summary(options.output, content, before))
     return ExitCode.OK
+
+
+def store_target(
+    path: Path, found: TargetScale, picture: Picture, *, spacing_um: float, operator: str, parse: Callable[..., Any]
+) -> str:
+    """Write what a picture of a target gave as calibration file ``path``; returns a sentence on it.
+
+    ``parse`` checks the text of a calibration file. Raises :class:`errors.BlinkError` for every expected failure.
+    """
+    content = files.content_of(found, spacing_um=spacing_um)
+    content |= {"source": picture.source, "camera": picture.camera, "date": now(), "operator": operator, "note": ""}
+    parse(json.dumps(content), source="The new calibration")
+    return _summary(path, content, _write_all(path, content, found, picture))
 
 
 def _given_distance(options: argparse.Namespace) -> dict[str, Any] | None:
@@ -90,18 +103,23 @@ def _from_dot_list(options: argparse.Namespace) -> TargetScale:
 
 
 def _write_all(
-    options: argparse.Namespace, content: dict[str, Any], found: TargetScale | None, picture: Picture | None
+    output: Path,
+    content: dict[str, Any],
+    found: TargetScale | None,
+    picture: Picture | None,
+    *,
+    report: Path | None = None,
 ) -> dict[str, Any] | None:
     """Write the documents, all made beforehand, calibration.json last; returns what it held before."""
-    history = options.output.with_name(files.HISTORY_NAME)
+    history = output.with_name(files.HISTORY_NAME)
     documents: dict[Path, bytes] = {}
     if found is not None:
-        documents[files.marks_path(options.output)] = files.marks_bytes(found.marks)
-    if options.report is not None:
+        documents[files.marks_path(output)] = files.marks_bytes(found.marks)
+    if report is not None:
         title = f"{content['source']}, {content['date']}"
-        documents[options.report] = report_png(found, None if picture is None else picture.grey, title=title)
-    before = files.read_json(options.output)
-    documents[options.output] = files.json_bytes(content, before)
+        documents[report] = report_png(found, None if picture is None else picture.grey, title=title)
+    before = files.read_json(output)
+    documents[output] = files.json_bytes(content, before)
     files.check_writable([*documents, history])
     files.append_history(history, content)
     for path, data in documents.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from cli.file_lock import take_lock
@@ -15,6 +17,13 @@ from records_file import ResultsFile
 
 LOCK_FILE = ".running.lock"
 _PARTIAL = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+
+
+def new_name() -> Path:
+    """The default for OUTPUT: a name with the time, which nothing has yet."""
+    base = f"results_{datetime.now():%Y%m%d_%H%M%S}"
+    names = (base, *(f"{base}_{number}" for number in range(2, 1000)))
+    return Path(next(name for name in names if not os.path.lexists(name)))
 
 
 def check_usable(folder: Path, *, keep_results: bool) -> None:

@@ -139,7 +139,7 @@ def _layers(views: Sequence[View], picture: np.ndarray, defects: Sequence[Defect
     layers = []
     for view, edge in zip(views, edges, strict=True):
         marks = tuple(
-            _Mark(defect, _outline(defect, view, pen.pad_px), index < len(owners) and owners[index] is view)
+            _Mark(defect, mark_outline(defect, view, pen.pad_px), index < len(owners) and owners[index] is view)
             for index, defect in enumerate(defects)
         )
         canvas = Canvas(Box(view.area.left, 0, edge, height))
@@ -155,7 +155,7 @@ def _owner(defect: Defect, views: Sequence[View]) -> View:
     return (shown or views)[-1]
 
 
-def _outline(defect: Defect, view: View, pad_px: int) -> tuple[Point, ...]:
+def mark_outline(defect: Defect, view: View, pad_px: int) -> tuple[Point, ...]:
     """The defect's rotated rectangle on the picture, a little larger so that the line does not hide the defect."""
     corners = defect.box_px
     if len(corners) != 4:
@@ -228,17 +228,17 @@ def _draw_rectangles(picture: np.ndarray, layer: _Layer, reporting: ReportingSet
         if mark.defect.is_left_out:
             width_px = 1
             draw_outline(picture, layer.view, mark.outline, PANEL, 3)  # or the grey would be lost on a grey ferrule
-        draw_outline(picture, layer.view, mark.outline, _color(mark.defect, reporting), width_px)
+        draw_outline(picture, layer.view, mark.outline, mark_color(mark.defect, reporting), width_px)
 
 
 def _draw_labels(picture: np.ndarray, labels: Sequence[_Label], reporting: ReportingSettings, pen: _Pen) -> None:
     """All leader lines first, so that none runs over a label."""
     for label in labels:
-        color = _color(label.mark.defect, reporting)
+        color = mark_color(label.mark.defect, reporting)
         ends = leader_line(label.mark.outline, label.box)
         cv2.line(picture, *ends, color, max(1, pen.defect_px // 2), cv2.LINE_AA)
     for label in labels:
-        box, color = label.box, _color(label.mark.defect, reporting)
+        box, color = label.box, mark_color(label.mark.defect, reporting)
         fill_box(picture, box, PANEL, _LABEL_OPACITY)
         corners = ((box.left, box.top), (box.right - 1, box.bottom - 1))
         cv2.rectangle(picture, *corners, color, pen.defect_px if label.mark.defect.violates else 1)
@@ -246,7 +246,8 @@ def _draw_labels(picture: np.ndarray, labels: Sequence[_Label], reporting: Repor
         draw_text(picture, label.text, box.left + pen.pad_px, baseline, pen.text, WHITE)
 
 
-def _color(defect: Defect, reporting: ReportingSettings) -> Color:
+def mark_color(defect: Defect, reporting: ReportingSettings) -> Color:
+    """The colour that its outline and label are drawn in."""
     return _LEFT_OUT if defect.is_left_out else bgr(reporting.class_colors, defect.kind)
 
 

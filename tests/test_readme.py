@@ -18,6 +18,7 @@ from learning import build_dataset, train
 from learning.vlm import disagreements, export, finetune, merge
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
+from station import command_line
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -42,6 +43,7 @@ PROGRAMS = (
     disagreements,
     finetune,
     merge,
+    command_line,
 )
 
 
