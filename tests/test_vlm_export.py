@@ -155,6 +155,16 @@ def test_images_without_a_verdict_are_counted(results, tmp_path, capsys):
     assert summary(tmp_path / "out")["images_left_out"]["UNGRADED"] == 1
 
 
+def test_what_networks_have_changed_is_no_lesson(results, tmp_path, capsys):
+    add_result(results, "vetoed.png", vetoed=(mark(300, 150, label=0, ml_class="Artifact"),))
+    add_result(results, "reclassified.png", mark(300, 150, rule_class="Chip"))
+    add_result(results, "segmented.png", mark(300, 150, detected_by=("DO2MR", "Segment")))
+    add_result(results, "asked.png", mark(300, 150, ml_class="Scratch", ml_confidence=0.9))
+    assert run(results, "-o", tmp_path / "out") == ExitCode.OK
+    assert "3 with marks that a network has made, changed or left out" in capsys.readouterr().out
+    assert by_name(tmp_path / "out", "asked.png")
+
+
 def test_the_teacher_is_the_inspector_also_where_a_model_has_decided(tmp_path):
     own = mark(300, 150, 15, **VIOLATION)
     decided = opinion(PASS, FAIL, decided=True, classical_defects=(own,))

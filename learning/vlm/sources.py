@@ -31,9 +31,11 @@ from records import FAIL, NAN, PASS, UNGRADED, ZONE_NAMES, Defect, Ellipse, Fibe
 from records_file import stream_records
 from settings import Config
 from vision.geometry import to_frame
+from vision.witness import NAME as SEGMENT_VOICE
 
 RANKING_FILE = "disagreements.csv"  # a data set with it was made to be labelled: its splits bind nobody
 INCONSISTENT = "with a verdict that does not follow from its marks"
+BY_NETWORKS = "with marks that a network has made, changed or left out"
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def _face_of_record(record: InspectionRecord) -> KnownFace | LeftOut:
     status = record.vlm.classical_status if record.vlm is not None else record.status
     if status not in (PASS, FAIL) or record.fiber is None or not record.content_sha256:
         return LeftOut(image_id, status)
+    if record.vetoed or any(mark.rule_class or SEGMENT_VOICE in mark.detected_by for mark in inspectors_marks(record)):
+        return LeftOut(image_id, BY_NETWORKS)  # a network must not learn from networks
     marks = tuple(known_mark(defect, outline_of(defect), defect.confidence) for defect in inspectors_marks(record))
     outline = record.fiber.cladding
     lengths = [*astuple(outline), record.scale.um_per_px, *(zone.outer_radius_px for zone in record.zones)]
