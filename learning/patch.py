@@ -26,11 +26,11 @@ from learning.training_job import Outcome, TrainingJob
 from second_opinion.patch_input import PatchForm, patch_input
 
 FORM = PatchForm(64)
-_WIDTHS = (16, 32, 48, 64)
-_LEAST_SIZE = 2 ** len(_WIDTHS)
+_STEM, _WIDTHS = 24, (32, 48, 64)
+_LEAST_SIZE = 2 * 2 ** len(_WIDTHS)
 _DENSE = 64
 _MOMENTUM = 0.7  # of the means over batches: a small data set has few of them
-_DROPOUT = 0.2
+_DROPOUT = 0.3
 _LR, _WEIGHT_DECAY = 1e-3, 1e-4
 _MOST_WEIGHT = 10.0  # of a rare class: a handful of pieces must not decide everything
 
@@ -45,17 +45,20 @@ def build_model(
     ``extra_layers`` come before the last layer. S is at least 16.
     """
     layers = keras.layers
+
+    def convolved(found: keras.KerasTensor, width: int, side: int = 3, stride: int = 1) -> keras.KerasTensor:
+        shape = {"padding": "same", "use_bias": False, "data_format": "channels_last"}
+        found = layers.Conv2D(width, side, strides=stride, **shape)(found)
+        return layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(found))
+
     inputs = keras.Input(input_shape, name=INPUT)
     found = layers.Permute((2, 3, 1))(inputs)  # convolutions of TensorFlow on a CPU take channels last alone
+    found = convolved(found, _STEM, 5, 2)  # the darkest and the brightest of each pixel are channels: half will do
     for width in _WIDTHS:
-        for _ in range(2):
-            found = layers.Conv2D(width, 3, padding="same", use_bias=False, data_format="channels_last")(found)
-            found = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(found))
-        found = layers.MaxPooling2D(data_format="channels_last")(found)
-    # the mean tells what a piece is like, the maximum whether there is a mark at all
-    pools = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-    found = layers.Concatenate()([pool(data_format="channels_last")(found) for pool in pools])
-    found = layers.Dense(_DENSE, activation="relu")(layers.Dropout(_DROPOUT)(found))
+        found = layers.MaxPooling2D(data_format="channels_last")(convolved(found, width))
+    # where a thing lies matters: the mark is in the middle, and outward is up
+    found = layers.Dropout(_DROPOUT)(layers.Flatten()(found))
+    found = layers.Dropout(_DROPOUT)(layers.Dense(_DENSE, activation="relu")(found))
     for layer in extra_layers:
         found = layer(found)
     outputs = layers.Dense(len(classes), activation="softmax", name=OUTPUT)(found)

@@ -64,7 +64,7 @@ def test_it_learns_and_says_what_it_has_made(trained):
     assert run_file["figures"]["test"]["score"] > 0.9
     assert run_file["class_counts"] == {"scratch": 8, "pit": 8, "contamination": 8, "artifact": 8}
     assert "no piece of the class chip, crack" in run_file["notes"][0]
-    assert run_file["figures"]["test"]["classes"][3]["f1"] is None and 1e5 < run_file["weights"] < 3e5
+    assert run_file["figures"]["test"]["classes"][3]["f1"] is None and 5e4 < run_file["weights"] < 3e5
     assert run_file["backend"] in run_file["versions"] and len(run_file["data_hash"]) == 64
     for name in ("curves.png", "confusion.png"):
         assert (trained / name).read_bytes().startswith(b"\x89PNG")
