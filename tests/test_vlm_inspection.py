@@ -285,9 +285,11 @@ def test_sizes_of_boxes_follow_the_fibre_frame(kind):
     mark = VlmDefect(kind, "Cladding", "minor", 0.5, (200, 160, 20, 10), "full")
     defect = as_defect(mark, 7, **place, scale=Scale(2.0, "given dimensions"))
     along, across = 20 * np.sqrt(0.5), 10 * np.sqrt(2)
-    assert (defect.length_px, defect.width_px) == pytest.approx((max(along, across), min(along, across)))
+    diagonal = np.hypot(along, across)
+    sizes = (diagonal, 200 / diagonal) if kind == "Scratch" else (max(along, across), min(along, across))
+    assert (defect.length_px, defect.width_px) == pytest.approx(sizes, rel=1e-4)
     assert defect.length_um == pytest.approx(2 * defect.length_px)
-    circle = np.hypot(along, across) if kind == "Scratch" else max(along, across)
+    circle = diagonal if kind == "Scratch" else max(along, across)
     assert defect.diameter_px == pytest.approx(circle, abs=0.01) and defect.label == 7
     box = np.array(defect.box_px)
     assert (box.min(axis=0).tolist(), box.max(axis=0).tolist()) == ([199.5, 159.5], [219.5, 169.5])

@@ -1,8 +1,9 @@
 """The boxes of a vision-language model as ordinary defects: measured, in zones, with pixels in a label image.
 
 A box says less than the pixels of a mark. A compact mark is taken as the ellipse in its box, which is right where it is
-round. A scratch or crack is taken as the whole box: that is right along the rows or columns, and too wide askew, so
-that it is rejected rather than passed.
+round. A scratch or crack is taken as a line through the whole box: as long as its diagonal, which is right where it is
+straight, and as wide as the box's area over that, which is right along rows or columns and too wide askew: it is
+rejected rather than passed.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def _shape(mark: VlmDefect, cladding: Ellipse) -> Shape:
         circularity=min(1.0, float(4 * math.pi * area / perimeter**2)),
         solidity=1.0,
         orientation_deg=float(-angle % 180.0),
-        path_px=float(length),
+        path_px=float(diameter),  # counts for lines alone: the diagonal
         jaggedness=1.0,
         inner_radius_px=max(0.0, radius - float(diameter) / 2),
         outer_radius_px=radius + float(diameter) / 2,
