@@ -31,10 +31,11 @@ from evaluation.boxes import (
     precision_by_class,
 )
 from evaluation.model_figures import model_figures, model_markdown
-from evaluation.model_outcome import ModelOutcome
+from evaluation.model_outcome import ModelOutcome, model_outcome
 from evaluation.results import ImageResult
+from evaluation.truth import DO_NOT_JUDGE
 from learning.vlm.model_folder import ModelFolder
-from records import FAIL, PASS
+from records import FAIL, PASS, Ellipse, InspectionRecord, VlmDefect, VlmOpinion
 from rendering.engine import render
 from synthetic import write_rendering
 
@@ -141,6 +142,17 @@ def test_every_critical_box_must_be_among_the_surest():
     assert [names_all_critical(boxes, most) for most in (1, 2, 3)] == [False, False, True]
     assert names_all_critical(image([true(B)]), 5) is None
     assert names_all_critical(image([true(A, critical=True, ignored=True)]), 5) is None
+
+
+def test_boxes_where_nobody_judges_count_neither_way():
+    labels = np.zeros((120, 160), np.uint16)
+    labels[:60, :80] = DO_NOT_JUDGE
+    places = {(70, 50, 8, 8): True, (70, 40, 8, 16): True, (76, 40, 16, 16): False, (2, 100, 8, 8): True}
+    marks = tuple(VlmDefect(PIT, "Cladding", "minor", 0.5, box, "full") for box in places)
+    record = InspectionRecord("a.png", PASS, vlm=VlmOpinion(PASS, True, "", False, PASS, marks))
+    outcome = model_outcome(record, (), labels, Ellipse(80, 60, 120, 120, 0), 0.97, None)
+    found = {item.box: item.ignored for item in outcome.boxes.named}
+    assert found == places and outcome.true_status == ""
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

@@ -69,8 +69,8 @@ def _problem(replies: Replies) -> str:
     if not unusable:
         return "The views that vlm.views allows do not show all inspected zones."
     view, answer = unusable[0]
-    tries = f"{replies.asked} answers, {replies.unusable} of them unusable"
-    return f"No usable answer about the view {view.name} ({tries}). The last one: {answer.reason}"
+    counted = f"{replies.unusable} of {replies.asked} answers are of no use"
+    return f"{counted}; the last about the view {view.name}: {answer.reason}"
 
 
 def _named(view: View, answer: Answer, shape: tuple[int, int]) -> list[_Named]:
