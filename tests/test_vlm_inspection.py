@@ -38,6 +38,7 @@ from inspection import inspect_image
 from learning.vlm import libraries
 from learning.vlm.boxes import as_defect
 from learning.vlm.model_folder import ModelFolder, identify
+from learning.vlm.sentences import model_in_words
 from learning.vlm.views import choose_views
 from records import FAIL, PASS, UNGRADED, Ellipse, InspectionRecord, Scale, VlmDefect
 from reports.html_report import html_page
@@ -265,6 +266,8 @@ def test_the_watch_dog_lets_no_pass_through_where_the_inspector_is_sure():
 def test_the_rules_judge_the_models_marks_whatever_it_says_of_them():
     large = inspected(clean_grey(), in_full(entry(PIT, severity="minor"), verdict="PASS"), **DECIDE).record
     assert (large.vlm.verdict, large.status, large.vlm.decided) == (PASS, FAIL, True)
+    assert disagreements(large)[0] == "The model says PASS, but its marks are a FAIL by the rules, which counts."
+    assert model_in_words(large) == "PASS, its marks by the rules FAIL. Rejected: a pit."
     harmless = inspected(clean_grey(), in_full(verdict="FAIL"), **DECIDE).record
     assert (harmless.vlm.verdict, harmless.status, harmless.vlm.decided) == (FAIL, PASS, False)
     assert "says FAIL, but its marks violate no rule" in harmless.warnings[-1]

@@ -21,8 +21,11 @@ def model_in_words(record: InspectionRecord) -> str:
         return ""
     if not vlm.usable:
         return f"no usable answer: {shortened(vlm.problem)}"
-    what = f"{vlm.verdict}, {'which decided' if vlm.decided else 'which decided nothing'}"
-    return f"{what}. {shortened(vlm.explanation)}".strip()
+    if not vlm.decided:
+        effect = "which decided nothing"
+    else:
+        effect = "which decided" if record.status == vlm.verdict else f"its marks by the rules {record.status}"
+    return f"{vlm.verdict}, {effect}. {shortened(vlm.explanation)}".strip()
 
 
 def about_model(record: InspectionRecord) -> Iterator[str]:
@@ -33,6 +36,8 @@ def about_model(record: InspectionRecord) -> Iterator[str]:
     if not vlm.usable:
         yield f"The vision-language model gave no usable answer: {shortened(vlm.problem)}"
         return
+    if vlm.decided and vlm.verdict != record.status:
+        yield f"The model says {vlm.verdict}, but its marks are a {record.status} by the rules, which counts."
     differs = difference(record) if is_comparable(record) else None
     if differs is None:
         return
