@@ -210,7 +210,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _with_full_paths(config: Config, folder: Path) -> Config:
-    """The flat-field image and the networks as full paths; a relative one starts at the folder of config.json."""
+    """All files that are named as full paths; a relative one starts at the folder of config.json."""
 
     def full(name: str | None) -> str | None:
         return None if name is None else os.path.abspath(folder / name)
@@ -222,4 +222,5 @@ def _with_full_paths(config: Config, folder: Path) -> Config:
         learning=replace(
             config.learning, models=ModelPaths(full(models.quality), full(models.patch), full(models.segment))
         ),
+        vlm=replace(config.vlm, model=full(config.vlm.model)),
     )

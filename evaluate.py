@@ -1,6 +1,6 @@
 """Measure how good the inspection is on labelled images. Command line, order of work and exit codes.
 
-python evaluate.py FOLDER [--profile NAME ...] [-o OUT] [--baseline old.json] [--repeat] [--drift]
+python evaluate.py FOLDER [--profile NAME ...] [-o OUT] [--baseline old.json] [--vlm PATH] [--repeat] [--drift]
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ try:
     from cli.model_options import MODEL_HELP, model_files, with_networks
     from cli.program import run_program
     from cli.screen import progress_bar, say
+    from cli.vlm_option import VLM_HELP, load_early, with_vlm, worker_count
     from config_loader import load_config
     from evaluation import report
     from evaluation.baseline import read_baseline
@@ -37,6 +38,7 @@ try:
     from evaluation.figures import Figures
     from evaluation.markdown import share
     from evaluation.matching import JUDGED_SHARE
+    from evaluation.model_figures import model_figures, model_markdown
     from evaluation.pool import Task, assess_all
     from evaluation.repeat import repeat_markdown, repeatability
     from evaluation.results import Evaluation, ProfileRun
@@ -60,17 +62,22 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """The whole job, step by step."""
     image_io.check_opencv()
     plain = [choose_settings(load_config(options.config, name), None) for name in options.profile]
-    every = [with_networks(settings, options.model) for settings in plain]
+    every = [with_vlm(with_networks(settings, options.model), options.vlm) for settings in plain]
+    asking = next((settings for settings in every if settings.vlm), every[0])
+    options.jobs = worker_count(asking, options.jobs, available_cores())
     baseline = read_baseline(options.baseline) if options.baseline else None
     skipped: list[str] = []
     truths = load_truth_set(options.folder, skipped.append)
     for sentence in skipped:
         logger.warning(sentence)
+    load_early(asking, options.jobs)
     report.prepare_folder(options.output, overwrite=options.overwrite)
     about = describe_run(options)
     runs = assess_profiles(options, every, truths, console)
     sections: list[str] = []
     extra: dict[str, Any] = {}
+    if asking.vlm:
+        add_model(runs, sections, extra)
     if options.repeat:
         add_repeatability(runs, sections, extra)
     if options.drift:
@@ -101,7 +108,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "-c", "--config", type=path, default=CONFIG_PATH, metavar="FILE", help="default: config.json beside evaluate.py"
     )
     add("--model", type=model_files, metavar="LIST", help=MODEL_HELP)
-    add("--jobs", type=count, default=available_cores(), metavar="N", help="processes (default: one per core)")
+    add("--vlm", metavar="PATH", help=VLM_HELP)
+    add("--jobs", type=count, metavar="N", help="processes (default: one per core, 1 with --vlm)")
     add(
         "--limit-radius",
         type=radius_share,
@@ -167,6 +175,16 @@ def assess_profiles(
         ProfileRun(settings.config.profile, run_info.settings_hash(settings), part)
         for settings, part in zip(every, parts, strict=True)
     ]
+
+
+def add_model(runs: Sequence[ProfileRun], sections: list[str], extra: dict[str, Any]) -> None:
+    """--vlm: how good the model's boxes and verdicts are, for every profile."""
+    extra["model"] = {}
+    for run in runs:
+        found = model_figures(run.results)
+        title, *lines = model_markdown(found)
+        sections += [f"{title}, {run.profile}", *lines]
+        extra["model"][run.profile] = found.to_dict()
 
 
 def add_repeatability(runs: Sequence[ProfileRun], sections: list[str], extra: dict[str, Any]) -> None:

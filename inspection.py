@@ -1,6 +1,7 @@
 """The inspection of one image: image and settings in, record and arrays out. Nothing is written, nothing is printed.
 
-Data flow: preprocess -> locate -> scale -> zones -> detect -> characterise -> judge -> record.
+Data flow: preprocess -> locate -> scale -> zones -> detect -> characterise -> judge -> record; where a vision-language
+model is asked, it looks at what has come of that.
 """
 
 from __future__ import annotations
@@ -9,22 +10,24 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import image_io
-from analysis import characterise
+from analysis import characterise, numbered
 from batchwide.optics_dirt import OpticsSpot, with_optics_marked
 from calibration import Calibration
 from errors import UnreadableImage
 from grading.acceptance import Judgement, judge
 from grading.matrix import zone_matrix
 from image_processing import Detection, Located, detect, locate
+from learning.vlm.model_folder import ModelFolder
 from records import (
     LOCALIZATION_FAILED,
     TOO_BLURRED,
@@ -35,6 +38,7 @@ from records import (
     InspectionRecord,
     Scale,
     ZoneCell,
+    ZoneExtent,
 )
 from second_opinion.networks import ModelFile, Networks
 from second_opinion.opinions import Opinion, opinion_on_face, witness_of
@@ -47,6 +51,9 @@ from vision.preprocess import Preprocessed, focus_score, preprocess
 from vision.scale import roundness_warnings, size_warnings
 from vision.witness import Witness
 from vision.zoning import Zoning, place_zones, zone_radii_px
+
+if TYPE_CHECKING:
+    from learning.vlm.asking import Ask
 
 logger = logging.getLogger("dscope.inspection")
 
@@ -65,6 +72,7 @@ class InspectionSettings:
     zones: tuple[str, ...] | None = None  # restricts what is inspected and judged; None = as the rule set says
     optics: tuple[OpticsSpot, ...] = ()  # what is known to lie on the optics: marks there are not counted
     models: tuple[ModelFile, ...] = ()  # networks that are asked besides the rules
+    vlm: ModelFolder | None = None  # the vision-language model that is asked
 
 
 @dataclass
@@ -104,7 +112,11 @@ def inspect_bytes(
         result = Inspection(_blank_record(name, settings, UNREADABLE, str(error)))
     else:
         result = inspect_image(
-            image, settings, flat_field=flat_field_of(settings.config), networks=networks_of(settings)
+            image,
+            settings,
+            flat_field=flat_field_of(settings.config),
+            networks=networks_of(settings),
+            ask=model_of(settings),
         )
     record = replace(result.record, **origin, processing_time_s=time.perf_counter() - started)
     return replace(result, record=record)
@@ -144,14 +156,31 @@ def networks_of(settings: InspectionSettings) -> Networks:
     return load_all(settings.models)
 
 
+def model_of(settings: InspectionSettings) -> Ask | None:
+    """The vision-language model that the settings name, loaded once per process; None where none is asked.
+
+    Raises :class:`errors.ModelError` where it cannot be used or has changed, and :class:`errors.MissingDependency`.
+    """
+    if settings.vlm is None:
+        return None
+    from learning.vlm.loading import loaded  # without a model nothing of it is loaded
+
+    vlm = settings.config.vlm
+    return partial(loaded(settings.vlm).generate, batch=vlm.batch, max_new_tokens=vlm.max_new_tokens)
+
+
 def inspect_image(
     image: image_io.DecodedImage,
     settings: InspectionSettings,
     *,
     flat_field: np.ndarray | None = None,
     networks: Networks = Networks(),  # noqa: B008 (frozen)
+    ask: Ask | None = None,
 ) -> Inspection:
-    """Inspect one decoded image (8-bit grey, (H, W)); the same input always gives the same record, times aside."""
+    """Inspect one decoded image (8-bit grey, (H, W)); the same input always gives the same record, times aside.
+
+    ``ask`` is the vision-language model, see :func:`learning.vlm.asking.ask_about`.
+    """
     config, clock = settings.config, _Clock()
     started = time.perf_counter()
     with clock.step("Preprocessing"):
@@ -173,6 +202,13 @@ def inspect_image(
     if prepared.grey is not image.grey:
         warnings += misfit_warnings(image.grey, prepared.grey, located.fiber.cladding)
     found = _inspect_face(replace(record, warnings=tuple(warnings)), prepared, located.fiber, settings, networks, clock)
+    if ask is not None:
+        with clock.step("Vision-Language Model"):
+            found = with_opinion(found, ask, settings)
+    if config.matrix.enabled:
+        with clock.step("Zone Matrix"):
+            matrix = _matrix(found, prepared.box, config.matrix)
+        found = replace(found, record=replace(found.record, matrix=matrix))
     return replace(found, record=replace(found.record, processing_time_s=time.perf_counter() - started))
 
 
@@ -208,14 +244,10 @@ def _inspect_face(
             marks, vetoed, doubts = asked
             warnings += doubts
         hindrance = _too_blurred(focus, config.preprocessing.min_judged_focus_score) or unplaceable
-        judgement, doubts = _judged(marks, vetoed, zoning, scale, settings, hindrance)
+        judgement, doubts = _judged(marks, vetoed, zoning.zones, scale, settings, hindrance)
         warnings += doubts
     labels = _relabelled(found.labels, judgement.defects)
     defects = tuple(replace(d, label=k) for k, d in enumerate(judgement.defects, start=1))
-    matrix = ()
-    if config.matrix.enabled:
-        with clock.step("Zone Matrix"):
-            matrix = _matrix(grey, zoning, labels, fiber, scale, defects, config.matrix)
     record = replace(
         record,
         status=judgement.status,
@@ -225,7 +257,6 @@ def _inspect_face(
         zones=zoning.zones,
         defects=defects,
         vetoed=vetoed,
-        matrix=matrix,
         warnings=tuple(warnings),
         marginal=judgement.marginal,
         focus_score=focus,
@@ -255,7 +286,7 @@ def _marks(
 def _judged(
     marks: tuple[Defect, ...],
     vetoed: tuple[Defect, ...],
-    zoning: Zoning,
+    zones: Sequence[ZoneExtent],
     scale: Scale,
     settings: InspectionSettings,
     hindrance: str | None,
@@ -265,7 +296,7 @@ def _judged(
     given = {
         "rule_set": settings.rule_set,
         "scale_known": scale.known,
-        "judged_zones": [z.name for z in zoning.zones if z.inspected],
+        "judged_zones": [z.name for z in zones if z.inspected],
         "size_uncertainty_um": uncertainty_px * scale.um_per_px if scale.known else 0.0,
         "hindrance": hindrance,
     }
@@ -276,26 +307,31 @@ def _judged(
     return judgement, [f"{judgement.status} only without {count} that the patch network takes for artifacts."]
 
 
-def _matrix(
-    grey: np.ndarray,
-    zoning: Zoning,
-    labels: np.ndarray,
-    fiber: Fiber,
-    scale: Scale,
-    defects: tuple[Defect, ...],
-    settings: MatrixSettings,
-) -> tuple[ZoneCell, ...]:
+def _matrix(found: Inspection, box: Box, settings: MatrixSettings) -> tuple[ZoneCell, ...]:
+    record = found.record
     return zone_matrix(
-        grey,
-        zoning.zone_map,
-        labels,
-        box=zoning.box,
-        cladding=fiber.cladding,
-        scale=scale,
-        zones=zoning.zones,
-        defects=[d for d in defects if not d.on_optics],
+        found.grey,
+        found.zone_map,
+        found.labels,
+        box=box,
+        cladding=record.fiber.cladding,
+        scale=record.scale,
+        zones=record.zones,
+        defects=record.counted_defects,
         settings=settings,
     )
+
+
+def with_opinion(found: Inspection, ask: Ask, settings: InspectionSettings) -> Inspection:
+    """Ask the vision-language model about an image with a located fibre; its marks are judged like any others."""
+    from learning.vlm.watchdog import second_look
+
+    def judged(defects: Sequence[Defect]) -> Judgement:
+        shape, dirt = found.grey.shape, settings.config.optics_dirt
+        marks = with_optics_marked(numbered(defects), shape, settings.optics, dirt)
+        return _judged(marks, (), found.record.zones, found.record.scale, settings, None)[0]
+
+    return second_look(found, ask, judged, settings.config.vlm)
 
 
 def _focus_warnings(focus: float, limit: float) -> list[str]:

@@ -33,6 +33,7 @@ try:
         from cli.model_options import MODEL_HELP, model_files, with_networks
         from cli.program import run_program
         from cli.screen import images_in_words, is_terminal, progress_bar, say
+        from cli.vlm_option import VLM_HELP, load_early, with_vlm, worker_count
         from config_loader import load_config
         from inspection import InspectionSettings
         from output_names import REPORT_FILE, SUMMARY_FILE
@@ -72,7 +73,7 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
         fiber_type=options.fiber_type,
         zones=options.zones,
     )
-    settings = with_networks(settings, options.model)
+    settings = with_vlm(with_networks(settings, options.model), options.vlm)
     doubts = batch_warnings(settings, datetime.now().astimezone())
     if options.check_config:
         return report_check(options, settings, doubts)
@@ -110,9 +111,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--zones", metavar="LIST", help="inspect and judge only these zones, for example core,cladding")
     add("--model", type=model_files, metavar="LIST", help=MODEL_HELP)
+    add("--vlm", metavar="PATH", help=VLM_HELP)
     add("--operator", type=name_of_person, metavar="NAME", help="who inspects, for the reports")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=count, metavar="N", help="inspect N images at once (default: one per core)")
+    where.add_argument(
+        "--jobs", type=count, metavar="N", help="inspect N images at once (default: one per core, 1 with --vlm)"
+    )
     where.add_argument("--scheduler", metavar="ADDRESS", help="inspect on a Dask cluster, such as tcp://host:8786")
     add("--recursive", action="store_true", help="search subfolders, too")
     add("--watch", action="store_true", help="go on with the images that appear in INPUT, until Ctrl-C")
@@ -186,7 +190,10 @@ def inspect_all(
     """Inspect the images and write all reports; what is finished stays complete whatever ends the batch."""
     provenance = run_info.provenance(settings, options.operator or "")
     job = batch.Job(settings, run_info.settings_hash(settings), output_options(options), provenance)
-    jobs = options.jobs or (available_cores() if options.watch else min(available_cores(), len(found.paths)))
+    cores = available_cores() if options.watch else min(available_cores(), len(found.paths))
+    jobs = worker_count(settings, options.jobs, cores)
+    if not options.scheduler:
+        load_early(settings, jobs)
     backend = start_backend(job, jobs=jobs, scheduler=options.scheduler)
     wanted = Wanted(ReportOptions(options.pdf, options.excel), options.compare, options.jobs or available_cores())
     description = describe_run(options, settings, doubts)

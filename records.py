@@ -205,6 +205,7 @@ class VlmOpinion:
     seconds: float = 0.0
     attempts: int = 0
     classical_defects: tuple[Defect, ...] = ()  # the inspector's own where the model decided
+    unusable_answers: int = 0  # of those that were asked for (``attempts``, over all views)
 
 
 @dataclass(frozen=True)

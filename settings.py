@@ -205,6 +205,8 @@ class SameFaceSettings:
 
 # --- the vision-language model --------------------------------------------------------------------------------------
 
+ADVISE, DECIDE_WITH_WATCHDOG = "advise", "decide_with_watchdog"
+
 
 @dataclass(frozen=True)
 class LoraSettings:

@@ -61,9 +61,12 @@ def with_networks(settings: InspectionSettings, chosen: Mapping[str, Path | None
 
 
 def describe_networks(settings: InspectionSettings) -> list[str]:
-    """The networks in words: task, start of the file's hash, and what the patch network may change."""
+    """The networks in words: task, start of the hash, and what they may change."""
     policies = {"patch": f", {settings.config.learning.patch_policy}"}
-    return [f"{model.task} {model.sha256[:12]}{policies.get(model.task, '')}" for model in settings.models]
+    networks = [f"{model.task} {model.sha256[:12]}{policies.get(model.task, '')}" for model in settings.models]
+    if settings.vlm is None:
+        return networks
+    return [*networks, f"vlm {settings.vlm.sha256[:12]}, {settings.config.vlm.policy}"]
 
 
 def _shipped(task: str) -> Path:

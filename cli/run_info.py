@@ -46,7 +46,7 @@ def settings_hash(settings: InspectionSettings) -> str:
     """SHA-256 of everything that decides a record; equal when two runs may be mixed in one report."""
     calibration, flat_field = settings.calibration, settings.config.preprocessing.flat_field_image
     content = {
-        "config": {name: section for name, section in settings.config.raw.items() if name != "batch"},
+        "config": {name: part for name, part in settings.config.raw.items() if name not in ("batch", "vlm")},
         "rule_set": settings.rule_set.name,
         "core_um": settings.core_um,
         "cladding_um": settings.cladding_um,
@@ -56,8 +56,18 @@ def settings_hash(settings: InspectionSettings) -> str:
         "calibrated_size_px": calibration.image_size_px if calibration else None,
         "flat_field_sha256": file_hash(Path(flat_field)) if flat_field else None,
         "models": {model.task: model.sha256 for model in settings.models},
+        "vlm": _asked_model(settings),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _asked_model(settings: InspectionSettings) -> dict[str, Any] | None:
+    """The vision-language model and how it is asked; None where none is. How it was trained decides nothing."""
+    if settings.vlm is None:
+        return None
+    section = settings.config.raw.get("vlm", {})
+    asking = {name: value for name, value in section.items() if name not in ("enabled", "model", "lora")}
+    return {**asking, "sha256": settings.vlm.sha256}
 
 
 def describe_run(
@@ -94,6 +104,7 @@ def describe_run(
         "cladding_um": settings.cladding_um,
         "zones": settings.zones,
         "models": [asdict(model) for model in settings.models],
+        "vlm": asdict(settings.vlm) if settings.vlm else None,
         "config_path": str(config_path),
         "config_sha256": file_hash(config_path),
         "config": settings.config.raw,

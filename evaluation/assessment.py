@@ -14,11 +14,13 @@ import numpy as np
 
 import image_io
 from errors import BlinkError
+from evaluation.boxes import TrueBox
 from evaluation.matching import JUDGED_SHARE
-from evaluation.results import ImageResult, ReportedOutcome
+from evaluation.model_outcome import ModelOutcome, model_outcome
+from evaluation.results import ImageResult, ReportedOutcome, TrueOutcome
 from evaluation.scene import Scene
 from evaluation.truth import TrueFiber, TruthImage, read_labels
-from inspection import InspectionSettings, flat_field_of, inspect_image, networks_of
+from inspection import InspectionSettings, flat_field_of, inspect_image, model_of, networks_of
 from records import NAN, UNREADABLE, Ellipse, Fiber
 
 LOCATED_SHARE = 0.015  # of the true radius: how far centre and radius may be off
@@ -57,7 +59,11 @@ def assess(
     """
     settings = settings_for(truth, settings)
     inspection = inspect_image(
-        image, settings, flat_field=flat_field_of(settings.config), networks=networks_of(settings)
+        image,
+        settings,
+        flat_field=flat_field_of(settings.config),
+        networks=networks_of(settings),
+        ask=model_of(settings),
     )
     record = inspection.record
     result = ImageResult(
@@ -87,7 +93,29 @@ def assess(
         true_defects=true_outcomes,
         reported_defects=reported,
         verdicts=scene.rule_set_verdicts(true_outcomes, reported, settings.config),
+        model=_model_outcome(scene, true_outcomes, labels, settings, judged_share),
     )
+
+
+def _model_outcome(
+    scene: Scene,
+    true_outcomes: tuple[TrueOutcome, ...],
+    labels: np.ndarray,
+    settings: InspectionSettings,
+    judged_share: float,
+) -> ModelOutcome | None:
+    """What a vision-language model has said beside the truth; None where none was asked."""
+    record, cladding = scene.inspection.record, scene.fiber.cladding
+    if record.vlm is None:
+        return None
+    judgement = scene.judged_truth(true_outcomes, settings.rule_set, settings.config)
+    critical = {defect.defect_id for defect in judgement.defects if defect.violates} if judgement else set()
+    truths = []
+    for item in true_outcomes:
+        left, top, right, bottom = item.box_px
+        box = (left, top, right - left, bottom - top)
+        truths.append(TrueBox(item.kind, box, critical=str(item.id) in critical, ignored=not item.counted))
+    return model_outcome(record, truths, labels, cladding, judged_share, judgement)
 
 
 def not_assessed(truth: TruthImage, settings: InspectionSettings, problem: str) -> ImageResult:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evaluation.model_outcome import ModelOutcome
 from plain_data import build, jsonable
 from records import NAN
 
@@ -102,6 +103,7 @@ class ImageResult:
     warnings: tuple[str, ...] = ()
     time_s: float = NAN
     problem: str = ""  # why this image could not be assessed
+    model: ModelOutcome | None = None  # what a vision-language model says of it, where one was asked
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready copy."""

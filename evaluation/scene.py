@@ -12,11 +12,12 @@ from evaluation.marks import Mark, contrast_band, measure_marks, outlines_of, si
 from evaluation.matching import Matching, match
 from evaluation.results import ReportedOutcome, RuleSetVerdict, Sizes, TrueOutcome
 from evaluation.truth import DO_NOT_JUDGE, TrueDefect, TrueFiber
-from evaluation.verdicts import Placed, statuses
+from evaluation.verdicts import Placed, in_rings, place_rings, statuses
+from grading.acceptance import Judgement, judge
 from grading.measurement import Shape, measure_shape
 from inspection import InspectionSettings, choose_zones
 from records import NAN, Defect, Fiber, Inspection, Scale
-from settings import Config
+from settings import Config, RuleSet
 from vision.geometry import to_frame
 from vision.preprocess import picture_box
 
@@ -150,6 +151,21 @@ class Scene:
         counted = [r.label for r in reported if r.counted and (not r.true or r.matched_id is not None)]
         answers = statuses([self._placed_report(k, record.fiber) for k in counted], record.fiber, record.scale, config)
         return tuple(RuleSetVerdict(name, asked[name], answers[name]) for name in asked if name in answers)
+
+    def judged_truth(self, true_outcomes: Sequence[TrueOutcome], rule_set: RuleSet, config: Config) -> Judgement | None:
+        """The true defects of the judged area by one rule set, their IDs as texts; None where it cannot be placed."""
+        scale = Scale(self.um_per_px)
+        rings = place_rings(rule_set, self.fiber.as_found(), scale) if scale.known else None
+        if rings is None:
+            return None
+        placed = (in_rings(self._placed_truth(item), rings) for item in true_outcomes if item.counted)
+        return judge(
+            [defect for defect in placed if defect is not None],
+            rule_set=rule_set,
+            scale_known=True,
+            judged_zones=[ring.name for ring in rings if ring.inspected],
+            size_uncertainty_um=config.measurement.size_uncertainty_px * scale.um_per_px,
+        )
 
     def _placed_report(self, label: int, fiber: Fiber) -> Placed:
         mark = self.marks[label]

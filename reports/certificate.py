@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from batchwide.optics_dirt import left_out_text
+from learning.vlm.sentences import model_in_words
 from records import FAIL, PASS, Defect, InspectionRecord, Provenance
 from reports.annotate import worst_first
 from reports.pages import (
@@ -232,6 +233,8 @@ def _add_verdict(flow: Flow, record: InspectionRecord) -> None:
         flow.paragraph("No rule is violated.", size=8.5)
     if left_out := left_out_text(record):
         flow.paragraph(f"{left_out}.", size=8.5)
+    if said := model_in_words(record):
+        flow.paragraph(f"Vision-language model: {said}", size=8.5)
     for text in disagreements(record)[:_ALWAYS_READ]:
         flow.paragraph(text, size=8.5)
     if record.marginal:

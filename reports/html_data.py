@@ -14,6 +14,7 @@ from typing import Any
 
 from comparison import Comparison, FaceComparison
 from findings import BatchFindings, optics_sentences
+from learning.vlm.sentences import model_in_words
 from output_names import details_endings
 from records import CLASS_LETTERS, DEFECT_CLASSES, STATUSES, TOO_BLURRED, ZONE_NAMES, Defect, InspectionRecord
 from second_opinion.disagreements import disagreements
@@ -42,6 +43,7 @@ ROW_FIELDS = (
     "operator",
     "onOptics",  # how many marks are left out, as they lie on the optics
     "quality",  # what the quality network says, empty where it was not asked
+    "model",  # what the vision-language model says, empty where it was not asked
     "disagreements",  # between rules and networks, sentences
     "marks",
 )
@@ -105,6 +107,7 @@ def row(record: InspectionRecord, files: Container[str], texts: Texts) -> list[A
         "operator": texts.number(record.provenance.operator),
         "onOptics": len(record.defects) - len(record.counted_defects),
         "quality": shown(_opinion(record.torch_quality_label, record.torch_quality_confidence)),
+        "model": shown(model_in_words(record)),
         "disagreements": [texts.number(text) for text in disagreements(record)],
         "marks": [_mark(defect, record.scale.known, texts) for defect in record.counted_defects],
     }

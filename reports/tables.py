@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from learning.vlm.sentences import shortened
 from records import LOCALIZATION_FAILED, UNREADABLE, Defect, InspectionRecord, ZoneCell
 from second_opinion.disagreements import disagreements
 
@@ -43,6 +44,9 @@ SUMMARY_COLUMNS = (
     "torch_quality_label",
     "torch_quality_confidence",
     "Network_Disagreements",
+    "VLM_Verdict",
+    "VLM_Decided",
+    "VLM_Explanation",
 )
 
 DETAIL_COLUMNS = (
@@ -158,6 +162,12 @@ def _summary_row(record: InspectionRecord) -> dict[str, Any]:
         "torch_quality_confidence": record.torch_quality_confidence,
         "Network_Disagreements": "; ".join(disagreements(record)),
     }
+    if record.vlm is not None:
+        row |= {
+            "VLM_Verdict": record.vlm.verdict if record.vlm.usable else "unusable",
+            "VLM_Decided": record.vlm.decided,
+            "VLM_Explanation": shortened(record.vlm.explanation if record.vlm.usable else record.vlm.problem),
+        }
     row |= _counts(record)
     if record.fiber is not None:
         cladding = record.fiber.cladding

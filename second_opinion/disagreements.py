@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from learning.vlm.sentences import about_model
 from records import ARTIFACT, CLASS_OF_KIND, DEFECT_CLASSES, FAIL, PASS, Defect, InspectionRecord
 
 # labels of faces, in lower case; other names say nothing about the verdict
@@ -15,8 +16,9 @@ _MOST_NAMED = 12
 
 
 def disagreements(record: InspectionRecord) -> tuple[str, ...]:
-    """One sentence for the face, one for each pair of classes, one for what was left out; none where all agree."""
-    return (*_about_face(record), *_about_marks(record), *_about_vetoes(record))
+    """Of networks: one sentence for the face, one for each pair of classes, one for what was left out; of the
+    vision-language model: for the verdict and for marks. None where all agree."""
+    return (*_about_face(record), *_about_marks(record), *_about_vetoes(record), *about_model(record))
 
 
 def _about_face(record: InspectionRecord) -> Iterator[str]:

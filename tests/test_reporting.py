@@ -42,7 +42,8 @@ SUMMARY_HEADER = (
     "Failure_Reason(s),Adhesive_Defect_Count,Contact_Defect_Count,Fiber_Center_X_px,Fiber_Center_Y_px,"
     "Cladding_Major_Axis_px,Cladding_Minor_Axis_px,Ellipse_Angle_deg,Core_Diameter_px,Core_Source,Um_Per_Px,"
     "Scale_Source,Localization_Method,Localization_Score,Focus_Score,Rule_Set,Warnings,"
-    "Serial_Number,Port,Operator,Marginal_Verdict,torch_quality_label,torch_quality_confidence,Network_Disagreements"
+    "Serial_Number,Port,Operator,Marginal_Verdict,torch_quality_label,torch_quality_confidence,Network_Disagreements,"
+    "VLM_Verdict,VLM_Decided,VLM_Explanation"
 )
 DETAIL_HEADER = (
     "Defect_ID,Zone,Classification,Confidence_Score,Centroid_X_um,Centroid_Y_um,Length_um,Width_um,Area_um2,"

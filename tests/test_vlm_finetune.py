@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 
 from errors import ExitCode, ModelError
 from learning.vlm import finetune, libraries, merge
-from learning.vlm.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VisionLanguageModel, load
+from learning.vlm.model import VisionLanguageModel, load
+from learning.vlm.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from learning.vlm.tuning import Tuning
 
 QUICK = ("--epochs", "3", "--batch", "2", "--accumulate", "1", "--lr", "0.02")

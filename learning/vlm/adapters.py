@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from errors import ConfigError
 from image_io import write_bytes
 from learning.vlm.files import replace_file
-from learning.vlm.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VisionLanguageModel, quietly
+from learning.vlm.model import VisionLanguageModel, quietly
+from learning.vlm.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from settings import LoraSettings
 
 _NOT_VISION = "(?!.*vision)"

@@ -11,6 +11,7 @@ from typing import Any
 
 import json_text
 from errors import DataSetError
+from learning.vlm.prompts import SYSTEM_TEXT
 
 MAX_LINE_BYTES = 1_000_000  # far more than any answer about a picture
 _EXPORT_AGAIN = "Mend it, or write the data set again with learning.vlm.export."
@@ -33,6 +34,14 @@ class Conversation:
         """Everything that is said, the answer last."""
         parts = [part for message in self.messages for part in message["content"]]
         return [*(part["text"] for part in parts if part["type"] == "text"), self.answer]
+
+
+def question_messages(question: str) -> list[Message]:
+    """What the model is told before it answers about a picture, in training and in use."""
+    return [
+        {"role": "system", "content": [{"type": "text", "text": SYSTEM_TEXT}]},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+    ]
 
 
 class Conversations(Sequence[Conversation]):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from learning.vlm.answer import CRITICAL
 from learning.vlm.outlines import outline_of
 from learning.vlm.views import Box
-from records import FAIL, PASS, Defect, InspectionRecord, VlmDefect
+from records import FAIL, PASS, SEVERITIES, Defect, InspectionRecord, VlmDefect
 
+_CRITICAL = SEVERITIES[0]
 _LEAST_OVERLAP = 0.2  # (IoU) of two boxes of one mark: those of a model are rough
 
 
@@ -67,9 +67,9 @@ def difference(record: InspectionRecord) -> Difference | None:
     matched = [(model[k], inspector[other]) for k, other in pairs]
     renamed = tuple((mark, defect) for mark, defect in matched if mark.kind != defect.kind)
     violating = (
-        any(mark.severity == CRITICAL for mark in only_model)
+        any(mark.severity == _CRITICAL for mark in only_model)
         or any(defect.violates for defect in only_inspector)
-        or any((mark.severity == CRITICAL) != bool(defect.violates) for mark, defect in matched)
+        or any((mark.severity == _CRITICAL) != bool(defect.violates) for mark, defect in matched)
     )
     if record.vlm.verdict != record.vlm.classical_status:
         change = Change.PASSED if record.vlm.verdict == PASS else Change.REJECTED

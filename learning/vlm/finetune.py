@@ -42,7 +42,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     check_libraries()
     import accelerate
 
-    from learning.vlm.model import choose_device, is_adapter
+    from learning.vlm.model import choose_device
+    from learning.vlm.model_folder import is_adapter
     from learning.vlm.tuning import Tuning, TuningJob
 
     settings = load_config(options.config).vlm
@@ -104,7 +105,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def remove_earlier(folder: Path) -> None:
     """Delete what an earlier training has left in ``folder``; raises :class:`OutputError`."""
-    from learning.vlm.model import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+    from learning.vlm.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
     try:
         for name in (LAST, RUN, ADAPTER_CONFIG, ADAPTER_WEIGHTS):

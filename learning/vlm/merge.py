@@ -36,7 +36,8 @@ def work(options: argparse.Namespace, console: Console) -> ExitCode:
     """Load both on the processor, add the one to the other, write the result whole."""
     check_libraries()
     check_free(options.out)
-    from learning.vlm.model import is_adapter, load, quietly
+    from learning.vlm.model import load, quietly
+    from learning.vlm.model_folder import is_adapter
 
     if not is_adapter(options.adapter):
         raise UsageError(f"{options.adapter} is no adapter.", "Give the --out folder of learning.vlm.finetune.")

@@ -18,13 +18,12 @@ import transformers
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 
-import json_text
 from errors import MissingDependency, ModelError
 from learning.vlm.conversations import Message
 from learning.vlm.inputs import prompt_inputs
 from learning.vlm.libraries import has_bitsandbytes
+from learning.vlm.model_folder import ADAPTER_WEIGHTS, base_of, check_folder, is_adapter
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _KEPT_WHOLE = [r".*vision_(model|tower)", r".*multi_modal_projector", r".*lm_head"]  # a small part, and a sensitive one
 _GREEDY = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
 
@@ -105,7 +104,7 @@ def load(folder: Path, *, device: str = "auto", bits: str = "auto", base: Path |
 
 def load_whole(folder: Path, device: torch.device, bits: str) -> VisionLanguageModel:
     """Load a model that is no adapter; raises :class:`ModelError`, :class:`MissingDependency`."""
-    _check_folder(folder)
+    check_folder(folder)
     with quietly(), _named(folder):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if type(config) not in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
@@ -135,28 +134,6 @@ def load_whole(folder: Path, device: torch.device, bits: str) -> VisionLanguageM
     if not getattr(processor, "chat_template", None):
         raise ModelError(f"The model in {folder} has no chat template.", "Take one that is tuned to instructions.")
     return VisionLanguageModel(network.eval(), processor, placement, _ends(network, processor))
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter; raises :class:`ModelError` when there is no such folder."""
-    _check_folder(folder)
-    return (folder / ADAPTER_CONFIG).is_file()
-
-
-def base_of(folder: Path) -> Path:
-    """The folder of the model that an adapter belongs to; raises :class:`ModelError` when it is not there."""
-    path = folder / ADAPTER_CONFIG
-    try:
-        name = json_text.parse(path.read_bytes())["base_model_name_or_path"]
-        base = Path(name)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} does not say what the adapter belongs to.", "Train it again.") from error
-    if not base.is_dir():
-        raise ModelError(
-            f"{folder} is an adapter to the model in {base}, which is not there.",
-            "Put the model there, or give its folder with --base where the adapter is merged.",
-        )
-    return base
 
 
 def put_adapter(network: PeftModel, weights: dict[str, torch.Tensor]) -> None:
@@ -214,13 +191,6 @@ def quietly() -> Iterator[None]:
         log.set_verbosity(before)
         if had_bars:
             log.enable_progress_bar()
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelError(f"There is no folder {folder}.", "Give the folder of a model on this machine.")
-    if not any((folder / name).is_file() for name in ("config.json", ADAPTER_CONFIG)):
-        raise ModelError(f"{folder} holds no model: it has no config.json.", "Give the folder of a model.")
 
 
 def _placement(device: torch.device, config: Any, bits: str) -> Placement:

@@ -20,6 +20,7 @@ from image_io import write_bytes
 from learning.database import SPLITS
 from learning.tidy import replaced_text
 from learning.vlm.answer import SCHEMA_FILE, Answer, parse_answer
+from learning.vlm.conversations import question_messages
 from learning.vlm.prompts import SYSTEM_TEXT
 from learning.vlm.views import View
 from png_encoding import encode_png
@@ -62,8 +63,7 @@ class Lessons:
             write_bytes(self._folder / image, data)
         self._pictures.add(image)
         messages = [
-            {"role": "system", "content": [{"type": "text", "text": SYSTEM_TEXT}]},
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+            *question_messages(question),
             {"role": "assistant", "content": [{"type": "text", "text": text}]},
         ]
         conversations = [

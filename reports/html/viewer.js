@@ -192,6 +192,7 @@ function drawPanel(row) {
     ["Scale", row.fiber === null ? "" : row.scale === null ? "none: sizes in pixels" : `${row.scale.toPrecision(4)} µm per px (${row.scaleSource})`],
     ["Focus score", row.focus === null ? "" : row.focus.toFixed(2)], ["Inspected", row.at.replace("T", " ")],
     ["Operator", row.operator], ["Profile", row.profile], ["Quality network", row.quality],
+    ["Model", row.model],
     ["On the optics", row.onOptics ? `${plural(row.onOptics, "mark")}, neither counted nor judged` : ""],
     ["Image", row.size[0] ? `${row.size[0]} × ${row.size[1]} px` : ""],
   ].filter((item) => item[1]);
