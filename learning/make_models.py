@@ -55,7 +55,7 @@ SCENES = (
     Scenes("clean", 200, 7004, ("--clean",)),
 )
 LOWERED = {"confidence_threshold": 0.7, "min_probability": 0.02}
-EPOCHS = {PATCH: 30, QUALITY: 20, SEGMENT: 30}
+EPOCHS = {PATCH: 25, QUALITY: 20, SEGMENT: 10}
 PATIENCE = "6"
 CANDIDATES_FILE = "candidates.json"
 logger = logging.getLogger("dscope.learning")

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faces import clean_png, pitted_png, write
-from main_runs import KNOWN, one_sentence
+from main_runs import KNOWN, ROOT, one_sentence
 from report_samples import rows_of
 from tiny_networks import metadata, write_model
 
 import evaluate
 import main
 import synthetic
+from cli.model_options import SHIPPED
 from errors import ExitCode, ModelError
 from records_file import stream_records
 from second_opinion import models
@@ -187,3 +188,21 @@ def test_the_evaluation_measures_with_networks(networks):
     (image,) = json.loads(Path("out/evaluation.json").read_text())["profiles"][0]["images"]
     assert image["reported_defects"]
     assert max(d["confidence"] for d in image["reported_defects"]) <= 2 / 2.5 + 1e-9  # segment, asked, agrees to none
+
+
+# --- the networks that ship with the program -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", [PATCH, SEGMENT])
+def test_a_shipped_network_is_small_and_can_be_asked(task):
+    file = SHIPPED / f"{task}.onnx"
+    assert file.stat().st_size < 5e6
+    assert models.load(models.identify(task, file)).task == task
+
+
+def test_shipped_networks_know_a_sample(tmp_path):
+    arguments = [str(ROOT / "samples/pit.png"), "-o", str(tmp_path / "out"), "--cladding-um", "125", "--jobs", "1"]
+    assert main.main([*arguments, "--model", "patch,dl", "-q"]) == ExitCode.NOT_ALL_PASSED
+    (record,) = stream_records(tmp_path / "out/results.jsonl")
+    assert {"Pit/Dig"} <= {defect.ml_class for defect in record.defects}
+    assert any("Segment" in defect.detected_by for defect in record.defects)

@@ -14,7 +14,7 @@ import main
 from cli import report
 from config_loader import find_problems
 from errors import ExitCode
-from learning import build_dataset, train
+from learning import build_dataset, make_models, train
 from learning.vlm import disagreements, export, finetune, merge
 from records import LOCALIZATION_FAILED, UNGRADED, UNREADABLE
 from reports.tables import DETAIL_COLUMNS, SUMMARY_COLUMNS
@@ -39,6 +39,7 @@ PROGRAMS = (
     report,
     build_dataset,
     train,
+    make_models,
     export,
     disagreements,
     finetune,
