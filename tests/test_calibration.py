@@ -180,6 +180,7 @@ def test_misuse_of_the_script_is_one_line(tmp_path, capsys, arguments):
     assert not path.exists()
 
 
+@pytest.mark.soak
 def test_the_script_writes_and_checks(tmp_path):
     path = tmp_path / "calibration.json"
     script = [sys.executable, str(ROOT / "calibration.py"), "-o", str(path)]

@@ -38,6 +38,7 @@ def content(tmp_path: Path) -> dict:
     return json.loads((tmp_path / "calibration.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.soak
 def test_a_picture_of_a_dot_grid(tmp_path, grid_png, capsys):
     assert run(tmp_path, "--image", grid_png, "--report", tmp_path / "report.png", "--note", "20x") == ExitCode.OK
     found = content(tmp_path)

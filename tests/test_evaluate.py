@@ -190,6 +190,7 @@ def test_ctrl_c(quick, monkeypatch, capsys):
     assert "Interrupted" in one_sentence(capsys.readouterr())
 
 
+@pytest.mark.soak
 def test_a_missing_library(tmp_path):
     write(tmp_path / "shadow" / "matplotlib" / "__init__.py", b"raise ModuleNotFoundError('no matplotlib')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "shadow")}
@@ -210,6 +211,7 @@ def test_images_are_assessed_in_order_in_this_process(labelled):
     assert [bool(result.problem) for result in results] == [False, False, True]
 
 
+@pytest.mark.soak
 def test_a_task_that_ends_its_process_costs_only_itself():
     results = list(run_tasks(sqrt_or_die, [4, 0, 9], 2))
     assert results == [(4, 2.0), (0, None), (9, 3.0)]

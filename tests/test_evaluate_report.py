@@ -134,6 +134,7 @@ def truths(tmp_path):
     ]
 
 
+@pytest.mark.soak
 def test_all_files_are_written_and_every_picture_of_the_report_is_there(tmp_path, truths):
     out = tmp_path / "out"
     prepare_folder(out, overwrite=False)

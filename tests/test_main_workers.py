@@ -53,6 +53,7 @@ def test_the_results_are_the_same_with_any_number_of_jobs():
     assert [name for name in one if one[name] != two[name]] == []
 
 
+@pytest.mark.soak
 def test_an_image_that_kills_its_process_is_reported_and_tried_again(by_misfortune, monkeypatch, capsys):
     images("kill3.png", *(f"pass{number}.png" for number in range(6)))
     assert main.main(["in", "-o", "out", *KNOWN, *JOBS]) == ExitCode.IMAGES_FAILED
@@ -69,6 +70,7 @@ def test_an_image_that_kills_its_process_is_reported_and_tried_again(by_misfortu
     assert [task.image.name for task in calls if not task.known_sha256] == ["kill3.png", "pass3x.png"]
 
 
+@pytest.mark.soak
 def test_an_image_that_takes_too_long_is_reported(by_misfortune, capsys):
     images("sleep1.png", "pass2.png")
     quick = quick_config(image_timeout_s=1, read_timeout_s=0.5)
@@ -77,6 +79,7 @@ def test_an_image_that_takes_too_long_is_reported(by_misfortune, capsys):
     assert "given up after 1 s" in capsys.readouterr().err
 
 
+@pytest.mark.soak
 def test_a_disk_that_is_full_for_a_worker_ends_the_batch(by_misfortune, capsys):
     images("full1.png", *(f"pass{number}.png" for number in range(2, 8)))
     assert main.main(["in", "-o", "out", *KNOWN, *JOBS]) == ExitCode.OUTPUT_UNUSABLE

@@ -44,6 +44,7 @@ def test_starting_over_takes_certificates_along(inspected):
     assert not (inspected / "certificate.pdf").exists() and not (inspected / "summary_report.xlsx").exists()
 
 
+@pytest.mark.soak
 def test_resuming_writes_the_missing_certificates_and_no_stale_one_stays(inspected, monkeypatch):
     assert names() == [] and not {"certificate.pdf", "summary_report.xlsx"} & set(os.listdir("out"))
     assert main.main([*RUN, "--resume", "--pdf", "--excel"]) == ExitCode.IMAGES_FAILED
@@ -64,6 +65,7 @@ def test_resuming_writes_the_missing_certificates_and_no_stale_one_stays(inspect
     assert "pass4" in made and "fail2" not in made and "pass4" in names()
 
 
+@pytest.mark.soak
 def test_report_html_links_the_certificates_of_its_own_run(inspected):
     page = inspected / "report.html"
     assert b"_certificate.pdf" not in page.read_bytes()
