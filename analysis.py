@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from grading.appearance import Appearance, appearance_of, body_of, body_pixels
+from grading.appearance import appearance_of, body_of, body_pixels
 from grading.classification import classify
 from grading.measurement import Shape, measure_shape
 from image_processing import Detection
 from records import CLASS_LETTERS, Defect, Ellipse, Fiber, Scale, ZoneExtent
 from settings import Classification
-from vision.regions import Region
 
 
 def characterise(
@@ -31,15 +30,13 @@ def characterise(
 
     ``total_weight`` is the largest value that the confidence map can have: confidences are shares of it, 0..1.
     """
-    names = {z.label: z.name for z in zones}
     inspected = {z.label for z in zones if z.inspected}
     defects = []
     pixels = pixels_of(detection.labels, len(detection.regions))
     for k, (region, (rows, cols)) in enumerate(zip(detection.regions, pixels, strict=True), start=1):
         touched = np.bincount(zone_map[rows, cols], minlength=1)
         touched[0] = 0
-        labels_touched = np.flatnonzero(touched).tolist()
-        if inspected.isdisjoint(labels_touched):
+        if inspected.isdisjoint(np.flatnonzero(touched).tolist()):
             continue
         shape = measure_shape(rows, cols, fiber.cladding)
         body = body_of(region, detection.residual_grey)
@@ -48,10 +45,20 @@ def characterise(
         body_shape = shape if whole else measure_shape(body_rows, body_cols, fiber.cladding)
         look = appearance_of(region, body, detection.residual_grey)
         kind = classify(shape, body_shape, look, fiber.cladding.mean_radius_px, limits)
-        zone = _zone_of_centroid(shape, zones) or names[int(np.argmax(touched))]
-        draft = _defect(k, region, shape, look, kind, zone, total_weight)
-        draft = replace(draft, zones_touched=tuple(names[label] for label in labels_touched))
-        defects.append(in_micrometres(draft, shape, scale))
+        defects.append(
+            measured_defect(
+                shape,
+                touched,
+                zones,
+                scale,
+                label=k,
+                kind=kind,
+                confidence=min(1.0, region.confidence / total_weight),
+                contrast_grey=look.contrast_grey,
+                is_dark=region.polarity < 0,
+                detected_by=region.detected_by,
+            )
+        )
     return numbered(defects)
 
 
@@ -65,22 +72,34 @@ def pixels_of(labels: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.n
         yield np.unravel_index(marked[ends[k - 1] : ends[k]], labels.shape)
 
 
-def _zone_of_centroid(shape: Shape, zones: tuple[ZoneExtent, ...]) -> str | None:
-    radius = math.hypot(*shape.centroid_frame_px)
-    return next((z.name for z in zones if z.inner_radius_px <= radius < z.outer_radius_px), None)
-
-
-def _defect(
-    label: int, region: Region, shape: Shape, look: Appearance, kind: str, zone: str, total_weight: float
+def measured_defect(
+    shape: Shape,
+    touched: np.ndarray,
+    zones: Sequence[ZoneExtent],
+    scale: Scale,
+    *,
+    label: int,
+    kind: str,
+    confidence: float,
+    contrast_grey: float,
+    is_dark: bool,
+    detected_by: tuple[str, ...],
 ) -> Defect:
+    """A mark of this shape as a defect without ID, in the zone of its centroid, else in the one that holds most of it.
+
+    ``touched`` (n,): how many of its pixels lie in the zone of each label, 0 for none.
+    """
+    names = {z.label: z.name for z in zones}
     length, width = shape.length_and_width_px(kind)
     u, v = shape.centroid_frame_px
-    return Defect(
+    radius = math.hypot(u, v)
+    centred = next((z.name for z in zones if z.inner_radius_px <= radius < z.outer_radius_px), None)
+    draft = Defect(
         defect_id="",
         label=label,
-        zone=zone,
+        zone=centred or names[int(np.argmax(touched))],
         kind=kind,
-        confidence=min(1.0, region.confidence / total_weight),
+        confidence=confidence,
         centroid_x_px=shape.centroid_px[0],
         centroid_y_px=shape.centroid_px[1],
         length_px=length,
@@ -91,13 +110,15 @@ def _defect(
         circularity=shape.circularity,
         aspect_ratio=length / max(width, 1e-6),
         orientation_deg=shape.orientation_deg,
-        contrast=look.contrast_grey,
-        polarity="dark" if region.polarity < 0 else "bright",
-        radius_px=math.hypot(u, v),
+        contrast=contrast_grey,
+        polarity="dark" if is_dark else "bright",
+        radius_px=radius,
         angle_deg=math.degrees(math.atan2(-v, u)) % 360.0,
-        detected_by=region.detected_by,
+        zones_touched=tuple(names[number] for number in np.flatnonzero(touched).tolist()),
+        detected_by=detected_by,
         box_px=shape.box_px,
     )
+    return in_micrometres(draft, shape, scale)
 
 
 def in_micrometres(defect: Defect, shape: Shape, scale: Scale) -> Defect:

@@ -24,7 +24,8 @@ from cli.run_info import now
 from configuration.name_pattern import serial_and_port
 from errors import BlinkError, InputStalled, MissingDependency, ModelError, OutputError, UnreadableImage
 from image_io import DecodedImage, file_bytes
-from inspection import InspectionSettings, inspect_bytes
+from inspection import inspect_bytes
+from inspection_settings import InspectionSettings
 from output_names import DETAILS_FOLDER
 from records import LOCALIZATION_FAILED, UNREADABLE, Inspection, InspectionRecord, Provenance
 from records_file import ResultsFile

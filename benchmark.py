@@ -29,7 +29,7 @@ try:
     from cli.program import run_program
     from cli.screen import say
     from config_loader import load_config
-    from inspection import InspectionSettings
+    from inspection_settings import InspectionSettings
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("benchmark.py", error))
 

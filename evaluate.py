@@ -43,7 +43,7 @@ try:
     from evaluation.repeat import repeat_markdown, repeatability
     from evaluation.results import Evaluation, ProfileRun
     from evaluation.truth import TruthImage, load_truth_set
-    from inspection import InspectionSettings
+    from inspection_settings import InspectionSettings
     from workers.pool import available_cores
 except (ImportError, KeyboardInterrupt) as error:
     sys.exit(refuse_to_start("evaluate.py", error))

@@ -21,13 +21,12 @@ import numpy as np
 
 import image_io
 from analysis import characterise, numbered
-from batchwide.optics_dirt import OpticsSpot, with_optics_marked
-from calibration import Calibration
+from batchwide.optics_dirt import with_optics_marked
 from errors import UnreadableImage
 from grading.acceptance import Judgement, judge
 from grading.matrix import zone_matrix
 from image_processing import Detection, Located, detect, locate
-from learning.vlm.model_folder import ModelFolder
+from inspection_settings import InspectionSettings
 from records import (
     LOCALIZATION_FAILED,
     TOO_BLURRED,
@@ -40,39 +39,22 @@ from records import (
     ZoneCell,
     ZoneExtent,
 )
-from second_opinion.networks import ModelFile, Networks
+from scale_and_zones import choose_scale, choose_zones
+from second_opinion.networks import Networks
 from second_opinion.opinions import Opinion, opinion_on_face, witness_of
 from second_opinion.policy import second_opinion
-from settings import Config, FiberType, MatrixSettings, RuleSet, enabled_algorithms
+from settings import Config, MatrixSettings, enabled_algorithms
 from vision.fingerprint import fingerprint
 from vision.flat_field import flat_field_flaw, misfit_warnings
 from vision.geometry import Box
 from vision.preprocess import Preprocessed, focus_score, preprocess
-from vision.scale import roundness_warnings, size_warnings
 from vision.witness import Witness
-from vision.zoning import Zoning, place_zones, zone_radii_px
+from vision.zoning import Zoning
 
 if TYPE_CHECKING:
     from learning.vlm.asking import Ask
 
 logger = logging.getLogger("dscope.inspection")
-
-
-@dataclass(frozen=True)
-class InspectionSettings:
-    """Everything that the inspection of an image depends on besides the image."""
-
-    config: Config
-    rule_set: RuleSet
-    fiber_type: FiberType | None = None
-    core_um: float | None = None
-    cladding_um: float | None = None
-    dimensions_source: str = ""  # "given dimensions" | "fiber type NAME", where the cladding diameter is known
-    calibration: Calibration | None = None
-    zones: tuple[str, ...] | None = None  # restricts what is inspected and judged; None = as the rule set says
-    optics: tuple[OpticsSpot, ...] = ()  # what is known to lie on the optics: marks there are not counted
-    models: tuple[ModelFile, ...] = ()  # networks that are asked besides the rules
-    vlm: ModelFolder | None = None  # the vision-language model that is asked
 
 
 @dataclass
@@ -358,72 +340,6 @@ def _why_lost(located: Located) -> str:
 
 def _too_blurred(focus: float, limit: float) -> str | None:
     return f"{TOO_BLURRED}: focus score {focus:.2f}, limit {limit:.2f}" if focus < limit else None
-
-
-def choose_scale(fiber: Fiber, shape: tuple[int, int], settings: InspectionSettings) -> tuple[Scale, list[str]]:
-    """Known dimensions before calibration.json before pixels; a calibration that does not fit the image is a warning.
-
-    The scale is that of the fibre frame, which keeps areas: of pixels that are not square it is sqrt(x * y).
-    """
-    calibration, limits = settings.calibration, settings.config.calibration
-    scale = Scale()
-    if settings.cladding_um is not None:
-        scale = Scale(settings.cladding_um / (2 * fiber.cladding.mean_radius_px), settings.dimensions_source)
-    if calibration is None:
-        return scale, []
-    along = {"um_per_px_x": calibration.um_per_px_x, "um_per_px_y": calibration.um_per_px_y}
-    warnings = [
-        *size_warnings(shape, calibration.image_size_px),
-        *roundness_warnings(fiber.cladding, **along, max_difference_share=limits.max_axis_difference_share),
-    ]
-    calibrated = calibration.mean_um_per_px
-    if not scale.known:
-        return Scale(calibrated, "calibration.json"), warnings
-    difference = scale.um_per_px / calibrated - 1
-    if abs(difference) > limits.max_scale_difference_share:
-        warnings.append(
-            f"The scale from the {settings.dimensions_source} ({scale.um_per_px:.4f} um/px) differs by "
-            f"{difference:+.0%} from calibration.json ({calibrated:.4f} um/px): check the dimensions, or calibrate "
-            "again."
-        )
-    return scale, warnings
-
-
-def choose_zones(
-    fiber: Fiber, scale: Scale, shape: tuple[int, int], box: Box, settings: InspectionSettings
-) -> tuple[Zoning, str | None, list[str]]:
-    """Zones of the rule set; those without a scale when it is missing or the rule set's cannot be placed.
-
-    ``shape`` is the image's, ``box`` the picture without black margins in it.
-    """
-    rule_set, config = settings.rule_set, settings.config
-    radii = zone_radii_px(rule_set.zones, fiber, scale)
-    missing = [name for name, value in radii.items() if not math.isfinite(value)]
-    unplaceable, warnings = None, []
-    definitions = rule_set.zones
-    if not scale.known or missing:
-        definitions = config.zones_without_scale
-        if scale.known:
-            unplaceable = f"The {missing[0]} zone of {rule_set.name} needs a core diameter that is not known"
-    else:
-        warnings = _misfit(radii, fiber, scale, rule_set)
-    cut_off = config.measurement.max_zone_cut_off_share
-    zoning = place_zones(definitions, fiber, scale, shape, box=box, only=settings.zones, cut_off_share=cut_off)
-    if zoning.missing:
-        warnings.append(f"The core was not found: there is no {zoning.missing[0]} zone.")
-    return zoning, unplaceable, warnings
-
-
-def _misfit(radii: dict[str, float], fiber: Fiber, scale: Scale, rule_set: RuleSet) -> list[str]:
-    """A warning when the cladding's edge lies far from the adhesive zone: the rule set is for another fibre."""
-    inner, outer = radii.get("Cladding"), radii.get("Adhesive")
-    edge = fiber.cladding.mean_radius_px
-    if inner is None or outer is None or inner * 0.97 <= edge <= outer * 1.03:
-        return []
-    return [
-        f"The cladding measures {2 * edge * scale.um_per_px:.1f} um, but {rule_set.name} expects its edge between "
-        f"{2 * inner * scale.um_per_px:.0f} and {2 * outer * scale.um_per_px:.0f} um: check the fibre type."
-    ]
 
 
 def _relabelled(labels: np.ndarray, defects: tuple[Defect, ...]) -> np.ndarray:

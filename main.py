@@ -35,7 +35,7 @@ try:
         from cli.screen import images_in_words, is_terminal, progress_bar, say
         from cli.vlm_option import VLM_HELP, load_early, with_vlm, worker_count
         from config_loader import load_config
-        from inspection import InspectionSettings
+        from inspection_settings import InspectionSettings
         from output_names import REPORT_FILE, SUMMARY_FILE
         from records import FAIL, PASS, UNGRADED
         from records_file import ResultsFile

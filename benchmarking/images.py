@@ -15,7 +15,7 @@ import batch
 from cli.image_files import ImageFile
 from cli.output_folder import remove_details
 from errors import UnreadableImage
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from output_names import ANNOTATED_ENDING, DETAILS_FOLDER, RESULTS_FILE
 from records import InspectionRecord
 from records_file import ResultsFile

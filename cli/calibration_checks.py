@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from calibration import Calibration
-from inspection import InspectionSettings, flat_field_problem
+from inspection import flat_field_problem
+from inspection_settings import InspectionSettings
 from settings import Config
 
 

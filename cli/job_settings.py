@@ -8,7 +8,7 @@ from calibration import Calibration
 from cli.arguments import pick
 from cli.model_options import describe_networks
 from errors import UsageError
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from settings import Config, FiberType, RuleSet
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from errors import ModelError
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from second_opinion.networks import SEGMENT, TASKS
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models"

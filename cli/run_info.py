@@ -17,7 +17,7 @@ import numpy as np
 
 import json_text
 from cli.model_options import describe_networks
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from records import Provenance
 
 VERSION = "0.1.0"

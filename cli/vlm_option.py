@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from errors import ModelError
-from inspection import InspectionSettings, model_of
+from inspection import model_of
+from inspection_settings import InspectionSettings
 from learning.vlm.libraries import check_libraries
 from learning.vlm.model_folder import identify
 

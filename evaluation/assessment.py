@@ -20,7 +20,8 @@ from evaluation.model_outcome import ModelOutcome, model_outcome
 from evaluation.results import ImageResult, ReportedOutcome, TrueOutcome
 from evaluation.scene import Scene
 from evaluation.truth import TrueFiber, TruthImage, read_labels
-from inspection import InspectionSettings, flat_field_of, inspect_image, model_of, networks_of
+from inspection import flat_field_of, inspect_image, model_of, networks_of
+from inspection_settings import InspectionSettings
 from records import NAN, UNREADABLE, Ellipse, Fiber
 
 LOCATED_SHARE = 0.015  # of the true radius: how far centre and radius may be off

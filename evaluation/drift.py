@@ -27,7 +27,7 @@ from evaluation.pool import run_tasks
 from evaluation.results import ImageResult
 from evaluation.statistics import Resampling, detection, image_accuracy, localisation
 from evaluation.truth import TruthImage, read_labels
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from plain_data import jsonable
 from records import FAIL, LOCALIZATION_FAILED, NAN, PASS, UNREADABLE
 

@@ -11,7 +11,7 @@ from evaluation.assessment import assess_file, not_assessed
 from evaluation.matching import JUDGED_SHARE
 from evaluation.results import ImageResult
 from evaluation.truth import TruthImage
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from workers.pool import Pool
 
 T = TypeVar("T")

@@ -15,8 +15,9 @@ from evaluation.truth import DO_NOT_JUDGE, TrueDefect, TrueFiber
 from evaluation.verdicts import Placed, in_rings, place_rings, statuses
 from grading.acceptance import Judgement, judge
 from grading.measurement import Shape, measure_shape
-from inspection import InspectionSettings, choose_zones
+from inspection_settings import InspectionSettings
 from records import NAN, Defect, Fiber, Inspection, Scale
+from scale_and_zones import choose_zones
 from settings import Config, RuleSet
 from vision.geometry import to_frame
 from vision.preprocess import picture_box

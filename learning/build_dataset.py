@@ -32,7 +32,7 @@ try:
         from cli.run_info import settings_hash
         from cli.screen import progress_bar, say
         from config_loader import load_config
-        from inspection import InspectionSettings
+        from inspection_settings import InspectionSettings
         from learning.annotate import write_annotations
         from learning.database import DATABASE_NAME, SPLITS, open_database, store
         from learning.exports import write_coco, write_tables

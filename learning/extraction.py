@@ -17,7 +17,7 @@ from configuration.name_pattern import serial_and_port
 from errors import BlinkError, OutputError
 from evaluation.assessment import settings_for
 from image_io import write_png
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from learning.correlations import reduced_face
 from learning.crops import choose_crops
 from learning.database import ImageRows

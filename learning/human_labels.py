@@ -14,7 +14,7 @@ import numpy as np
 from errors import BlinkError, TruthError, UsageError
 from evaluation.truth import DO_NOT_JUDGE, TruthImage, read_labels, read_truth
 from image_io import file_bytes, read_labels_png
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from learning.labelling import KINDS, Labelled, by_human, by_inspector, verdict_of
 from records import Inspection
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from camera import CameraState
 from errors import BlinkError, describe
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from station.sources import Feed, Source
 from station.tracking import Sight, Tracker
 

@@ -12,7 +12,7 @@ from cli import run_info
 from cli.job_settings import choose_settings
 from cli.model_options import with_networks
 from config_loader import load_config
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from settings import Config
 
 

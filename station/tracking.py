@@ -16,8 +16,9 @@ from camera import ExposureGoal
 from camera.exposure import look_at
 from image_io import reduce_to_8_bit
 from image_processing import locate
-from inspection import InspectionSettings, choose_scale, choose_zones
+from inspection_settings import InspectionSettings
 from records import NAN, Fiber, Scale, ZoneExtent
+from scale_and_zones import choose_scale, choose_zones
 from vision.geometry import scaled
 from vision.preprocess import focus_score, preprocess
 from vision.rings import Ring, acceptable, measure_ring, slope_noise

@@ -12,7 +12,7 @@ from evaluation.assessment import assess
 from evaluation.results import ImageResult, ReportedOutcome, Sizes, TrueOutcome
 from evaluation.truth import TrueDefect, TrueFiber, TruthImage, parse_truth
 from image_io import DecodedImage
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from records import Ellipse
 from rendering.engine import Rendering
 

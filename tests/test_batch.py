@@ -17,7 +17,7 @@ from cli.image_files import ImageFile, name_results, possible_result_names
 from cli.job_settings import choose_settings
 from config_loader import load_config
 from errors import InputStalled, OutputError, UnreadableImage
-from inspection import InspectionSettings
+from inspection_settings import InspectionSettings
 from records import LOCALIZATION_FAILED, PASS, UNREADABLE, Inspection, InspectionRecord
 from records_file import ResultsFile
 from workers.backend import InThisProcess

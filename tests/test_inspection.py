@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from calibration import Calibration
 from cli.job_settings import choose_settings
 from image_io import DecodedImage
-from inspection import choose_scale, inspect_bytes, inspect_image
+from inspection import inspect_bytes, inspect_image
 from records import (
     FAIL,
     LOCALIZATION_FAILED,
@@ -32,6 +32,7 @@ from records import (
 )
 from rendering.engine import render
 from rendering.scene import Face, Optics
+from scale_and_zones import choose_scale
 
 TRUE_UM_PER_PX = CLADDING_UM / 180  # the rendered cladding is 180 px wide
 PITS_PX = ((40.0, 20.0), (-35.0, 30.0), (5.0, -50.0))  # in the fibre frame, y down

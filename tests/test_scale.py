@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from calibration import Calibration
 from cli.job_settings import choose_settings
-from inspection import choose_scale
 from records import Ellipse, Fiber, Scale
 from rendering.engine import render
 from rendering.scene import Frame
+from scale_and_zones import choose_scale
 from vision.scale import axes_um, roundness_warnings, size_warnings
 
 

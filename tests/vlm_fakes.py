@@ -12,7 +12,8 @@ from faces import CLADDING_UM, shipped_config
 
 from cli.job_settings import choose_settings
 from image_io import DecodedImage
-from inspection import Inspection, InspectionSettings, inspect_image, with_opinion
+from inspection import Inspection, inspect_image, with_opinion
+from inspection_settings import InspectionSettings
 
 NOTHING = '{"defects": [], "pass_fail": "PASS", "explanation": "No mark is to be seen."}'
 

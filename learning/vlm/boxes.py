@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from analysis import in_micrometres
+from analysis import measured_defect
 from grading.measurement import Shape
 from learning.vlm.views import Box
 from records import NAN, Defect, Ellipse, Scale, VlmDefect, ZoneExtent
@@ -37,42 +37,24 @@ def as_defect(
     scale: Scale,
 ) -> Defect | None:
     """A mark in an image (H, W) uint8 as a defect without ID; None where its pixels touch no inspected zone."""
-    names = {zone.label: zone.name for zone in zones}
     window, pixels = _pixels(mark)
-    touched = np.flatnonzero(np.bincount(zone_map[window][pixels], minlength=1)[1:]) + 1
-    if not any(zone.inspected and zone.label in touched for zone in zones):
+    touched = np.bincount(zone_map[window][pixels], minlength=1)
+    touched[0] = 0
+    if not any(zone.inspected and zone.label in np.flatnonzero(touched) for zone in zones):
         return None
-    shape = _shape(mark, cladding)
-    radius = math.hypot(*shape.centroid_frame_px)
-    centred = next((z.name for z in zones if z.inner_radius_px <= radius < z.outer_radius_px), names[int(touched[0])])
-    length, width = shape.length_and_width_px(mark.kind)
     contrast = _contrast(grey, window, pixels)
-    u, v = shape.centroid_frame_px
-    draft = Defect(
-        defect_id="",
+    return measured_defect(
+        _shape(mark, cladding),
+        touched,
+        zones,
+        scale,
         label=label,
-        zone=centred,
         kind=mark.kind,
         confidence=mark.confidence,
-        centroid_x_px=shape.centroid_px[0],
-        centroid_y_px=shape.centroid_px[1],
-        length_px=length,
-        width_px=width,
-        diameter_px=shape.diameter_px,
-        area_px=shape.area_px,
-        perimeter_px=shape.perimeter_px,
-        circularity=shape.circularity,
-        aspect_ratio=length / width,
-        orientation_deg=shape.orientation_deg,
-        contrast=contrast,
-        polarity="dark" if contrast < 0 else "bright",
-        radius_px=radius,
-        angle_deg=math.degrees(math.atan2(-v, u)) % 360.0,
-        zones_touched=tuple(names[int(number)] for number in touched),
+        contrast_grey=contrast,
+        is_dark=contrast < 0,
         detected_by=(DETECTED_BY,),
-        box_px=shape.box_px,
     )
-    return in_micrometres(draft, shape, scale)
 
 
 def draw_labels(marks: Sequence[tuple[int, VlmDefect]], shape: tuple[int, int]) -> np.ndarray:
